@@ -1,1 +1,3 @@
-//! isthmus-runtime
+//! The data path of Isthmus.
+pub mod message;
+pub mod receipt;

@@ -1,0 +1,118 @@
+//! One MQTT application message on its way through the data path, and who published it.
+//!
+//! Owns the type that crosses every stage. How a message is encoded on the wire belongs to
+//! `mqtt`, what becomes of it to `ingress`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+/// Quality of service of a publication (OASIS MQTT 5.0 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum QoS {
+    /// Delivered at most once; nobody is told.
+    #[default]
+    AtMostOnce = 0,
+    /// Delivered at least once; acknowledged with PUBACK.
+    AtLeastOnce = 1,
+}
+
+impl QoS {
+    /// The number on the wire, 0 or 1.
+    pub fn level(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Identifies a message: 128 bits, ordered by time within a process.
+///
+/// From the top: 48 bits of milliseconds since the epoch, 16 bits of the process,
+/// 32 bits of the publisher, 32 bits of its message counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(u128);
+
+impl std::fmt::Display for MessageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032X}", self.0)
+    }
+}
+
+/// Gives out the [`MessageId`]s of one publisher without touching shared state.
+#[derive(Debug)]
+pub struct MessageIds {
+    origin: u128,
+    next: u32,
+}
+
+impl MessageIds {
+    /// A sequence of ids for the publisher with this process-wide number.
+    pub fn new(publisher: u32) -> Self {
+        static PROCESS: std::sync::LazyLock<u16> = std::sync::LazyLock::new(|| fastrand::u16(..));
+        Self { origin: (u128::from(*PROCESS) << 64) | (u128::from(publisher) << 32), next: 0 }
+    }
+
+    /// The id of a message received at `now` (milliseconds since the epoch).
+    pub fn next(&mut self, now: i64) -> MessageId {
+        self.next = self.next.wrapping_add(1);
+        MessageId(((now as u128) << 80) | self.origin | u128::from(self.next))
+    }
+}
+
+/// Who published a message, as rules see it. One per connection, shared by all its messages.
+#[derive(Debug)]
+pub struct Publisher {
+    /// MQTT client identifier; the name of the Source or Rule for messages that the process itself publishes.
+    pub client_id: ByteString,
+    /// MQTT user name, when the client gave one.
+    pub username: Option<ByteString>,
+    /// Address of the peer, absent for messages of the process itself.
+    pub peer: Option<SocketAddr>,
+}
+
+/// The properties of an MQTT 5.0 PUBLISH that travel with the message (OASIS MQTT 5.0 §3.3.2.3).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct PublishProperties {
+    /// 0 = unspecified bytes, 1 = UTF-8 text.
+    pub payload_format: Option<u8>,
+    /// Seconds after `received_at` when the message is no longer wanted.
+    pub message_expiry: Option<u32>,
+    /// MIME type of the payload.
+    pub content_type: Option<ByteString>,
+    /// Topic for an answer.
+    pub response_topic: Option<ByteString>,
+    /// Bytes that an answer carries back.
+    pub correlation_data: Option<Bytes>,
+    /// Name and value pairs, order kept, names may repeat.
+    pub user_properties: Vec<(ByteString, ByteString)>,
+}
+
+/// One application message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Identity, unique over processes.
+    pub id: MessageId,
+    /// Topic name: valid UTF-8, no wildcard, no NUL.
+    pub topic: ByteString,
+    /// Application payload, any bytes.
+    pub payload: Bytes,
+    /// Quality of service it was published with.
+    pub qos: QoS,
+    /// DUP flag of the PUBLISH that brought it.
+    pub dup: bool,
+    /// RETAIN flag of the PUBLISH that brought it.
+    pub retain: bool,
+    /// Who published it.
+    pub publisher: Arc<Publisher>,
+    /// MQTT 5.0 properties, absent when there are none.
+    pub properties: Option<Arc<PublishProperties>>,
+    /// When it arrived, milliseconds since the epoch.
+    pub received_at: i64,
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_millis() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
