@@ -1,3 +1,5 @@
 //! The data path of Isthmus.
+pub mod ingress;
 pub mod message;
 pub mod receipt;
+pub mod status;
