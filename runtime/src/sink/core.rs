@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytestring::ByteString;
@@ -27,7 +27,7 @@ use crate::receipt::Receipt;
 use crate::status::{Link, LinkState};
 
 /// Topics a Sink with a topic template holds at a time; the one idle longest makes room.
-pub(super) const MAX_TOPICS: usize = 1000;
+const MAX_TOPICS: usize = 1000;
 
 /// Why the producer has to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) struct Bounds {
     pub(super) total: AtomicU64,
     /// Bytes in flight in one partition.
     pub(super) window: AtomicU64,
+    /// Topics held at a time.
+    pub(super) topics: AtomicUsize,
 }
 
 /// The shared part of a Sink.
@@ -109,6 +111,7 @@ impl Core {
     pub(super) fn set_bounds(&self, spec: &SinkSpec) {
         self.bounds.per_partition.store(spec.buffer.per_partition_limit.bytes(), Ordering::Relaxed);
         self.bounds.total.store(spec.buffer.total_limit.bytes(), Ordering::Relaxed);
+        self.bounds.topics.store(MAX_TOPICS, Ordering::Relaxed);
         self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
     }
 
@@ -281,7 +284,7 @@ impl Core {
             return Some(Arc::clone(topic));
         }
         let mut topics = self.topics.write();
-        if topics.len() >= MAX_TOPICS {
+        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
             let idle = topics.values().filter(|topic| topic.is_empty());
             let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
             if !self.evict(&longest) {
