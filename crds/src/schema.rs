@@ -46,10 +46,7 @@ pub(crate) fn list_map(key: &'static str) -> impl Fn(&mut Schema) {
 }
 
 /// Bounds of each text in a list, and that no text is there twice.
-pub(crate) fn items(
-    bounds: &'static [(&'static str, u64)],
-    pattern: Option<&'static str>,
-) -> impl Fn(&mut Schema) {
+pub(crate) fn items(bounds: &'static [(&'static str, u64)], pattern: Option<&'static str>) -> impl Fn(&mut Schema) {
     move |schema| {
         schema.insert("x-kubernetes-list-type".to_owned(), json!("set"));
         let Some(items) = schema.get_mut("items").and_then(Value::as_object_mut) else { return };

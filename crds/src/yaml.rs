@@ -52,7 +52,8 @@ fn yaml(value: &Value) -> Yaml<'_> {
             // Sorted here: the order of a JSON object depends on features other crates switch on.
             let mut entries: Vec<_> = object.iter().collect();
             entries.sort_by_key(|(key, _)| *key);
-            let pairs = entries.into_iter().map(|(key, value)| (Yaml::Value(Scalar::String(key.as_str().into())), yaml(value)));
+            let pairs =
+                entries.into_iter().map(|(key, value)| (Yaml::Value(Scalar::String(key.as_str().into())), yaml(value)));
             Yaml::Mapping(pairs.collect::<Mapping<'_>>())
         }
     }
