@@ -3,3 +3,4 @@ pub mod ingress;
 pub mod message;
 pub mod receipt;
 pub mod status;
+pub mod mqtt;
