@@ -1,0 +1,5 @@
+//! A Sink.
+mod core;
+mod maintenance;
+mod partitioner;
+mod topic;
