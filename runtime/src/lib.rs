@@ -6,3 +6,4 @@ pub mod message;
 pub mod receipt;
 pub mod sink;
 pub mod status;
+pub mod mqtt;
