@@ -1,5 +1,7 @@
 //! The data path of Isthmus.
 pub mod ingress;
+pub mod kafka;
 pub mod message;
 pub mod receipt;
+pub mod source;
 pub mod status;
