@@ -5,6 +5,7 @@ pub mod kafka;
 pub mod message;
 pub mod mqtt;
 pub mod receipt;
+pub mod rule;
 pub mod sink;
 pub mod source;
 pub mod status;

@@ -79,29 +79,18 @@ impl Writing {
         }
     }
 
-    /// Renders an output and hands topic and record to `store`. `Err` says why there can be no record.
-    pub(super) fn render<R>(
-        &self,
-        row: &Row,
-        origin: Origin<'_>,
-        store: impl FnOnce(&str, Record) -> R,
-    ) -> Result<R, String> {
+    /// The Kafka topic and the record that an output becomes. `Err` says why there can be none.
+    pub(super) fn render(&self, row: &Row, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
         let mut scratch = SCRATCH.take();
-        let rendered = self.render_with(&mut scratch, row, origin, store);
+        let rendered = self.render_with(&mut scratch, row, origin);
         SCRATCH.set(scratch);
         rendered
     }
 
-    fn render_with<R>(
-        &self,
-        scratch: &mut Scratch,
-        row: &Row,
-        origin: Origin<'_>,
-        store: impl FnOnce(&str, Record) -> R,
-    ) -> Result<R, String> {
+    fn render_with(&self, scratch: &mut Scratch, row: &Row, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
         let Scratch { key, value, text } = scratch;
         (key.clear(), value.clear(), text.clear());
-        // Kafka's NULL stands for a variable that is not there and for nothing at all.
+        // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
         let key = or_null(&self.key, row, key);
         let value = or_null(&self.value, row, value);
         let timestamp = or_null(&self.timestamp, row, text)
@@ -114,22 +103,24 @@ impl Writing {
             PartitionStrategy::ClientId => Some(origin.client_id.as_bytes()),
         };
         let record = Record::new(key, value, timestamp, spread.map(murmur2));
-        match &self.topic {
-            Topic::Fixed(name) => Ok(store(name, record)),
+        let topic = match &self.topic {
+            Topic::Fixed(name) => name.clone(),
             Topic::Template(template) => {
                 text.clear();
-                template.render(row, MissingPolicy::Error, text).map_err(|error| format!("topic: {error}")).map(drop)?;
+                template.render(row, MissingPolicy::Error, text).map(drop).map_err(|error| format!("topic: {error}"))?;
                 let name = std::str::from_utf8(text).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
                 legal_topic(name)?;
-                Ok(store(name, record))
+                ByteString::from(name)
             }
-        }
+        };
+        Ok((topic, record))
     }
 }
 
 fn or_null<'s>(template: &Template, row: &Row, out: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-    let rendered = template.render(row, MissingPolicy::Empty, out);
-    (rendered.is_ok_and(|rendered| !rendered.missing) && !out.is_empty()).then_some(out.as_slice())
+    // Rendering with `Empty` cannot fail; were it to, the record would still be right: NULL.
+    let rendered = template.render(row, MissingPolicy::Empty, out).is_ok();
+    (rendered && !out.is_empty()).then_some(out.as_slice())
 }
 
 /// Kafka's rule for topic names (`org.apache.kafka.common.internals.Topic`).
