@@ -2,6 +2,7 @@
 
 use rdkafka::config::RDKafkaLogLevel;
 
+pub mod client;
 pub mod error;
 pub mod producer;
 

@@ -7,17 +7,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytestring::ByteString;
 use foldhash::fast::RandomState;
+use isthmus_api::sink::SinkSpec;
 use parking_lot::{Mutex, RwLock};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
-use super::partitioner;
 use super::topic::{Partition, Topic, Totals};
+use super::{partitioner, settings};
 use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record, Report};
 use crate::kafka::error::{LinkProblem, connected};
 use crate::kafka::producer::{Deliveries, Producer, SendError, Token};
@@ -26,7 +27,7 @@ use crate::receipt::Receipt;
 use crate::status::{Link, LinkState};
 
 /// Topics a Sink with a topic template holds at a time; the one idle longest makes room.
-pub(super) const MAX_TOPICS: usize = 1000;
+const MAX_TOPICS: usize = 1000;
 
 /// Why the producer has to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(super) struct Bounds {
     pub(super) total: AtomicU64,
     /// Bytes in flight in one partition.
     pub(super) window: AtomicU64,
+    /// Topics held at a time.
+    pub(super) topics: AtomicUsize,
 }
 
 /// The shared part of a Sink.
@@ -59,7 +62,11 @@ pub(super) struct Core {
     /// Figures of records that never reached a log, and of topics that were evicted.
     settled: Mutex<Counters>,
     link: Mutex<Link>,
-    pub(super) replace: Mutex<Option<Replace>>,
+    replace: Mutex<Option<Replace>>,
+    /// Nothing is sent until the producer has been replaced.
+    replacing: AtomicBool,
+    /// Largest batch of the producer, bytes.
+    batch_bytes: AtomicU64,
     pub(super) attention: Notify,
     /// Partitions that found the producer's queue full.
     stalled: Mutex<Vec<u32>>,
@@ -91,12 +98,25 @@ impl Core {
                 message: "no answer from Kafka yet".into(),
             }),
             replace: Mutex::default(),
+            replacing: AtomicBool::new(false),
+            batch_bytes: AtomicU64::new(0),
             attention: Notify::new(),
             stalled: Mutex::default(),
             any_stalled: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             connected: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn set_bounds(&self, spec: &SinkSpec) {
+        self.bounds.per_partition.store(spec.buffer.per_partition_limit.bytes(), Ordering::Relaxed);
+        self.bounds.total.store(spec.buffer.total_limit.bytes(), Ordering::Relaxed);
+        self.bounds.topics.store(MAX_TOPICS, Ordering::Relaxed);
+        self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.read().values().all(|topic| topic.is_empty())
     }
 
     /// Stores a record for `topic` and sends what the window allows.
@@ -170,6 +190,9 @@ impl Core {
         }
         let producer = self.producer.load();
         let Some(producer) = producer.as_deref() else { return };
+        if self.replacing.load(Ordering::Relaxed) {
+            return;
+        }
         let window = self.bounds.window.load(Ordering::Relaxed);
         while let Some((position, record)) = log.next_to_send(window) {
             match producer.send(&partition.topic, partition.id, record, Token::new(partition.slot, position)) {
@@ -198,7 +221,8 @@ impl Core {
         }
     }
 
-    pub(super) fn ask_to_replace(&self, why: Replace) {
+    fn ask_to_replace(&self, why: Replace) {
+        self.replacing.store(true, Ordering::Relaxed);
         let mut replace = self.replace.lock();
         if *replace != Some(Replace::Broken) {
             *replace = Some(why);
@@ -206,8 +230,22 @@ impl Core {
         self.attention.notify_one();
     }
 
+    /// Whether, and why, the producer has to be replaced.
+    pub(super) fn replacement(&self) -> Option<Replace> {
+        *self.replace.lock()
+    }
+
+    /// A producer takes over. Whatever was asked for concerned the one before.
+    pub(super) fn install(&self, producer: Producer) {
+        *self.replace.lock() = None;
+        self.batch_bytes.store(producer.batch_bytes(), Ordering::Relaxed);
+        self.producer.store(Some(Arc::new(producer)));
+        self.replacing.store(false, Ordering::Relaxed);
+        self.pump_all();
+    }
+
     /// Sends again after a hold was lifted or a producer was replaced.
-    pub(super) fn pump_all(&self) {
+    fn pump_all(&self) {
         for topic in self.all_topics() {
             for partition in &topic.state.read().partitions {
                 self.pump(partition, &mut partition.log.lock());
@@ -246,7 +284,7 @@ impl Core {
             return Some(Arc::clone(topic));
         }
         let mut topics = self.topics.write();
-        if topics.len() >= MAX_TOPICS {
+        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
             let idle = topics.values().filter(|topic| topic.is_empty());
             let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
             if !self.evict(&longest) {
@@ -394,8 +432,7 @@ impl Core {
     fn judge(&self, code: Code, partition: &Partition, cost: u64) -> Report {
         match code {
             Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
-                let batch = self.producer.load().as_ref().map_or(0, |producer| producer.batch_bytes());
-                if cost >= batch {
+                if cost >= self.batch_bytes.load(Ordering::Relaxed) {
                     return Report::Failed;
                 }
                 self.ask_to_replace(Replace::SmallerBatches);

@@ -37,6 +37,17 @@ pub(super) struct ProducerSettings {
     pub(super) health_check: Duration,
 }
 
+impl ProducerSettings {
+    /// Whether a producer made from these would be the same.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.config.config_map() == other.config.config_map()
+            && self.batch_bytes == other.batch_bytes
+            && self.metadata_timeout == other.metadata_timeout
+            && self.refresh == other.refresh
+            && self.min_refresh == other.min_refresh
+    }
+}
+
 /// Runs until `stop`; the producer is then still there for [`Core`] to drain.
 pub(super) async fn maintain(
     core: Arc<Core>,
@@ -47,7 +58,7 @@ pub(super) async fn maintain(
     let mut batch_bytes = current.batch_bytes;
     let mut asked: HashMap<ByteString, Instant> = HashMap::new();
     while !stop.is_cancelled() {
-        let replace = core.replace.lock().take();
+        let replace = core.replacement();
         if settings.has_changed().unwrap_or(false) {
             current = Arc::clone(&settings.borrow_and_update());
             batch_bytes = current.batch_bytes;
@@ -90,8 +101,7 @@ fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings, batch_bytes: u
     let deliveries = Arc::clone(core) as Arc<dyn Deliveries>;
     let producer = Producer::start(&core.name, settings.config.clone(), batch_bytes, deliveries)
         .map_err(|error| LinkProblem::from_error(&error, &core.name))?;
-    core.producer.store(Some(Arc::new(producer)));
-    core.pump_all();
+    core.install(producer);
     Ok(())
 }
 
@@ -109,7 +119,9 @@ pub(super) async fn retire(core: &Arc<Core>, grace: Duration) {
 async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMap<ByteString, Instant>) -> Duration {
     let topics = core.all_topics();
     let suspect = core.take_suspicion();
-    asked.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
+    if asked.len() > topics.len() {
+        asked.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
+    }
     let mut wait = settings.refresh.min(settings.health_check);
     let mut problem = None;
     // A topic that was refused a moment ago is not due yet: the state it led to stands.
