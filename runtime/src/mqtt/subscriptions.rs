@@ -86,8 +86,7 @@ impl Subscriptions {
     /// Subscribes `session` to a checked filter, in place of its subscription to the same filter (MQTT-3.8.4-3).
     /// Returns whether there was none before.
     pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &str, options: SubscriptionOptions) -> bool {
-        let subscription =
-            Subscription { session: Arc::clone(session), qos: options.qos, no_local: options.no_local };
+        let subscription = Subscription { session: Arc::clone(session), qos: options.qos, no_local: options.no_local };
         let mut trie = self.trie.write();
         let replaced = trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
         trie.insert(filter, subscription);

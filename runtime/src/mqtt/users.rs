@@ -192,7 +192,9 @@ mod tests {
             ("plain", "plain:secret"),
         ]);
         assert_eq!(problems, []);
-        for (username, password) in [("argon2", "argon"), ("bcrypt", "crypt"), ("pbkdf2", "password"), ("plain", "secret")] {
+        for (username, password) in
+            [("argon2", "argon"), ("bcrypt", "crypt"), ("pbkdf2", "password"), ("plain", "secret")]
+        {
             assert!(verify(&users, username, password).await, "{username}");
             assert!(!verify(&users, username, "wrong").await, "{username}");
             assert!(!verify(&users, username, "").await, "{username}");

@@ -15,13 +15,13 @@ async fn connack_announces_what_is_offered() {
         ..settings()
     });
     let offered = [
-        &[0x21, 0, 7][..],                // Receive Maximum
-        &[0x24, 1],                       // Maximum QoS 1
-        &[0x25, 0],                       // no retained messages
-        &[0x27, 0, 1, 2, 3],              // Maximum Packet Size
-        &[0x28, 1],                       // wildcards
-        &[0x29, 0],                       // no subscription identifiers
-        &[0x2A, 0],                       // no shared subscriptions
+        &[0x21, 0, 7][..],   // Receive Maximum
+        &[0x24, 1],          // Maximum QoS 1
+        &[0x25, 0],          // no retained messages
+        &[0x27, 0, 1, 2, 3], // Maximum Packet Size
+        &[0x28, 1],          // wildcards
+        &[0x29, 0],          // no subscription identifiers
+        &[0x2A, 0],          // no shared subscriptions
     ]
     .concat();
     let hello = Hello { client_id: "a", keep_alive: 30, ..Hello::default() };
@@ -57,9 +57,12 @@ async fn sessions_that_cannot_be_kept_are_refused_to_3_1_1_clients() {
 #[tokio::test]
 async fn wills_that_cannot_be_kept_are_refused() {
     let edge = Edge::start();
-    for (flags, topic, v5, v311) in
-        [(0x20, "will", 0x9A, Some(3)), (0x10, "will", 0x9B, Some(3)), (0, "$SYS/will", 0x90, None), (0, "w/#", 0x90, None)]
-    {
+    for (flags, topic, v5, v311) in [
+        (0x20, "will", 0x9A, Some(3)),
+        (0x10, "will", 0x9B, Some(3)),
+        (0, "$SYS/will", 0x90, None),
+        (0, "w/#", 0x90, None),
+    ] {
         let hello = Hello { client_id: "a", will: Some((flags, &[], topic, b"gone")), ..Hello::default() };
         let (mut client, connack) = Client::connect_with(&edge, V5, &hello).await;
         assert_eq!(connack[3], v5);
@@ -95,10 +98,8 @@ async fn filters_are_answered_one_by_one() {
 
 #[tokio::test]
 async fn credentials_decide_who_connects() {
-    let (users, problems) = Users::from_entries([
-        ("plain", "plain:secret".to_owned()),
-        ("hashed", bcrypt::hash("secret", 4).unwrap()),
-    ]);
+    let (users, problems) =
+        Users::from_entries([("plain", "plain:secret".to_owned()), ("hashed", bcrypt::hash("secret", 4).unwrap())]);
     assert_eq!(problems, []);
     let edge = Edge::start_with(Settings { anonymous: false, users: Some(users.clone()), ..settings() });
     let attempt = async |username, password| {

@@ -72,7 +72,9 @@ async fn packets_out_of_order_close_the_connection() {
 async fn a_first_packet_that_is_not_connect_closes_the_connection() {
     let edge = Edge::start();
     let long = publish(V5, "a", 1, &[b'x'; 3000]);
-    for bytes in [&[0xC0, 0][..], &long, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[0xE0, 0], &[0; 64], &[0xff; 64]] {
+    for bytes in
+        [&[0xC0, 0][..], &long, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[0xE0, 0], &[0; 64], &[0xff; 64]]
+    {
         let mut client = Client::open(&edge, V311).await;
         client.send(bytes).await;
         client.expect_closed().await;
@@ -133,15 +135,15 @@ async fn what_is_not_offered_closes_the_connection() {
 async fn properties_are_checked() {
     let edge = Edge::start();
     for (properties, reason) in [
-        (&[0x01, 2][..], 0x82),                                // payload format 2
-        (&[0x01, 1, 0x01, 1], 0x82),                           // twice
-        (&[0x02, 0, 0], 0x81),                                 // cut
-        (&[0x11, 0, 0, 0, 1], 0x81),                           // belongs to CONNECT
-        (&[0x12, 0, 1, b'a'], 0x81),                           // belongs to the server
-        (&[0x7E], 0x81),                                       // unknown
-        (&[0x0B, 1], 0x82),                                    // only a server's PUBLISH has it
-        (&[0x08, 0, 1, b'#'], 0x90),                           // response topic with wildcard
-        (&[0x26, 0, 1, b'a', 0, 2, 0xC3, 0x28], 0x81),         // user property that is not UTF-8
+        (&[0x01, 2][..], 0x82),                        // payload format 2
+        (&[0x01, 1, 0x01, 1], 0x82),                   // twice
+        (&[0x02, 0, 0], 0x81),                         // cut
+        (&[0x11, 0, 0, 0, 1], 0x81),                   // belongs to CONNECT
+        (&[0x12, 0, 1, b'a'], 0x81),                   // belongs to the server
+        (&[0x7E], 0x81),                               // unknown
+        (&[0x0B, 1], 0x82),                            // only a server's PUBLISH has it
+        (&[0x08, 0, 1, b'#'], 0x90),                   // response topic with wildcard
+        (&[0x26, 0, 1, b'a', 0, 2, 0xC3, 0x28], 0x81), // user property that is not UTF-8
     ] {
         closes(&edge, V5, &publish_with(V5, "a", 1, properties, b"x"), reason).await;
     }

@@ -51,7 +51,10 @@ async fn a_publication_reaches_its_subscribers_in_both_versions() {
     for subscriber in &mut subscribers {
         for packet_id in [1, 2] {
             let first = subscriber.delivery().await;
-            assert_eq!((first.topic.as_str(), first.packet_id, &first.payload[..]), ("vehicles/7/telemetry", packet_id, &b"one"[..]));
+            assert_eq!(
+                (first.topic.as_str(), first.packet_id, &first.payload[..]),
+                ("vehicles/7/telemetry", packet_id, &b"one"[..])
+            );
             let second = subscriber.delivery().await;
             assert_eq!((second.packet_id, &second.payload[..]), (0, &b"six"[..]));
         }
@@ -106,7 +109,8 @@ async fn unsubscribed_filters_deliver_no_more() {
 async fn topics_of_any_script_work() {
     let edge = Edge::start();
     let mut client = Client::connect(&edge, V311, "a").await;
-    for (packet_id, topic) in ["é", "температура/1", "温度", "🚗/7", "/", "//", "a//b", " "].into_iter().enumerate() {
+    for (packet_id, topic) in ["é", "температура/1", "温度", "🚗/7", "/", "//", "a//b", " "].into_iter().enumerate()
+    {
         client.subscribe(topic, 0).await;
         client.send(&publish(V311, topic, packet_id as u16 + 1, b"x")).await;
         let mut packets = [client.packet().await, client.packet().await];

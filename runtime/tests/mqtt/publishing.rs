@@ -105,11 +105,9 @@ async fn a_window_that_is_used_up_again_and_again_is_never_exceeded() {
 
 #[tokio::test]
 async fn failures_are_told_in_5_0_and_close_3_1_1_when_a_re_send_helps() {
-    for (outcome, reason, v311_goes_on) in [
-        (Outcome::Rejected, 0x80, true),
-        (Outcome::QuotaExceeded, 0x97, false),
-        (Outcome::Unavailable, 0x80, false),
-    ] {
+    for (outcome, reason, v311_goes_on) in
+        [(Outcome::Rejected, 0x80, true), (Outcome::QuotaExceeded, 0x97, false), (Outcome::Unavailable, 0x80, false)]
+    {
         let edge = Edge::start();
         edge.routed.settle_as(outcome);
         let mut client = Client::connect(&edge, V5, "five").await;
@@ -210,7 +208,10 @@ async fn rules_see_who_published_what() {
     client.send(&publish(V5, "vehicles/8", 0, b"")).await;
     let messages = edge.routed.wait_for(2).await;
     let [first, second] = &messages[..] else { panic!("{messages:?}") };
-    assert_eq!((&*first.topic, &*first.payload, first.qos, first.dup), ("vehicles/7", &b"{}"[..], QoS::AtLeastOnce, true));
+    assert_eq!(
+        (&*first.topic, &*first.payload, first.qos, first.dup),
+        ("vehicles/7", &b"{}"[..], QoS::AtLeastOnce, true)
+    );
     assert_eq!(&*first.publisher.client_id, "car-7");
     assert_eq!(first.publisher.username.as_deref(), Some("driver"));
     assert_eq!(first.publisher.peer, Some(peer));

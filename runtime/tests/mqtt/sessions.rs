@@ -84,13 +84,14 @@ async fn wills_are_published_unless_the_client_says_goodbye() {
     watcher.subscribe("gone/#", 1).await;
     // Message expiry 60 s, will delay 100 s (moot: the session ends with the connection), payload format 1.
     let properties = &[0x02, 0, 0, 0, 60, 0x18, 0, 0, 0, 100, 0x01, 1];
-    let hello = Hello { client_id: "a", keep_alive: 1, will: Some((0x08, properties, "gone/a", b"bye")), ..Hello::default() };
+    let hello =
+        Hello { client_id: "a", keep_alive: 1, will: Some((0x08, properties, "gone/a", b"bye")), ..Hello::default() };
     for (version, last) in [
-        (V5, &[][..]),                // the connection breaks
+        (V5, &[][..]), // the connection breaks
         (V311, &[]),
-        (V5, &[0x00]),                // a violation
-        (V5, &[0xE0, 1, 0x04]),       // DISCONNECT with will
-        (V5, &[0xE0, 2, 0x80, 0]),    // DISCONNECT for an error
+        (V5, &[0x00]),             // a violation
+        (V5, &[0xE0, 1, 0x04]),    // DISCONNECT with will
+        (V5, &[0xE0, 2, 0x80, 0]), // DISCONNECT for an error
     ] {
         let (mut client, _) = Client::connect_with(&edge, version, &hello).await;
         client.send(last).await;

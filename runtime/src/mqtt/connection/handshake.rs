@@ -235,7 +235,10 @@ async fn authenticate(connect: &Connect, settings: &Settings) -> Result<(), Viol
         return if settings.anonymous {
             Ok(())
         } else {
-            Err(Violation::new(ReasonCode::NotAuthorized, "anonymous clients are not allowed: give user name and password"))
+            Err(Violation::new(
+                ReasonCode::NotAuthorized,
+                "anonymous clients are not allowed: give user name and password",
+            ))
         };
     };
     let known = match &settings.users {

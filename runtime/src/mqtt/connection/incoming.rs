@@ -99,7 +99,9 @@ impl Connection {
             Packet::PingReq => codec::pingresp(&mut self.out),
             Packet::Disconnect { with_will, session_expiry } => {
                 if session_expiry.is_some_and(|seconds| seconds > 0) && !self.session_wanted {
-                    return Err(Violation::protocol("DISCONNECT asks for a session that CONNECT did not ask for").into());
+                    return Err(
+                        Violation::protocol("DISCONNECT asks for a session that CONNECT did not ask for").into()
+                    );
                 }
                 return Err(Cause::Disconnect { with_will });
             }
