@@ -35,7 +35,9 @@ pub(super) fn qos(flags: u8) -> Result<QoS, Violation> {
     let qos = match flags >> 1 & 3 {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
-        2 => return Err(Violation::new(ReasonCode::QosNotSupported, "QoS 2 is not supported: publish with QoS 0 or 1")),
+        2 => {
+            return Err(Violation::new(ReasonCode::QosNotSupported, "QoS 2 is not supported: publish with QoS 0 or 1"));
+        }
         _ => return Err(Violation::malformed("QoS 3 does not exist")),
     };
     if qos == QoS::AtMostOnce && flags & 0x08 != 0 {
