@@ -1,10 +1,12 @@
 //! Everything that speaks Kafka's protocol, through librdkafka.
 //!
-//! Only the modules below may name `rdkafka`; the rest of the data path knows records, offsets and
-//! receipts. What is sent and when belongs to `sink` and `buffer`, what becomes of a received
-//! record to [`source`](crate::source).
+//! Only the modules below may name `rdkafka`'s clients; the rest of the data path knows records, offsets and
+//! receipts. What is sent and when belongs to [`sink`](crate::sink) and [`buffer`](crate::buffer), what becomes of a
+//! received record to [`source`](crate::source).
 
 pub mod client;
 pub mod consumer;
 pub mod embedded;
+pub mod error;
+pub mod producer;
 pub mod topics;
