@@ -1,0 +1,143 @@
+//! Values of expressions.
+
+use super::operator::{self, arithmetic};
+use super::{Raised, Scope};
+use crate::environment::Environment;
+use crate::functions::Call;
+use crate::plan::{Expr, Node};
+use crate::topic;
+use crate::value::compare::{compare, same};
+use crate::value::{Text, Value};
+
+/// Arguments kept on the stack; more go to the heap.
+const FEW: usize = 4;
+
+impl Expr {
+    pub(crate) fn value(&self, scope: &Scope<'_>, env: &mut Environment<'_>) -> Result<Value, Raised> {
+        match &self.node {
+            Node::Constant(value) => Ok(value.clone()),
+            Node::Place(place) => place.read(scope, env, &self.span),
+            Node::Slice(place, from, to) => {
+                let list = place.read(scope, env, &self.span)?;
+                operator::slice(&list, *from, *to).map_err(|message| Raised::new(&self.span, message))
+            }
+            Node::List(items) => {
+                let items = items.iter().map(|item| item.value(scope, env)).collect::<Result<_, _>>()?;
+                Ok(Value::list(items))
+            }
+            Node::Call { args, .. } => self.call(args, scope, env),
+            Node::Minus(operand) => {
+                let value = operand.value(scope, env)?;
+                operator::negate(&value).map_err(|message| Raised::new(&self.span, message))
+            }
+            Node::Plus(operand) => {
+                let value = operand.value(scope, env)?;
+                operator::plus(value).map_err(|message| Raised::new(&self.span, message))
+            }
+            Node::Arithmetic(op, left, right) => {
+                let (left, right) = (left.value(scope, env)?, right.value(scope, env)?);
+                arithmetic(*op, &left, &right, env.limits).map_err(|message| Raised::new(&self.span, message))
+            }
+            Node::Cond { branches, otherwise } => {
+                for (when, then) in branches {
+                    if when.holds(scope, env)? {
+                        return then.value(scope, env);
+                    }
+                }
+                otherwise.as_ref().map_or(Ok(Value::Undefined), |expr| expr.value(scope, env))
+            }
+            Node::Switch { subject, branches, otherwise } => {
+                let subject = subject.value(scope, env)?;
+                for (when, then) in branches {
+                    if same(&subject, &when.value(scope, env)?) {
+                        return then.value(scope, env);
+                    }
+                }
+                otherwise.as_ref().map_or(Ok(Value::Undefined), |expr| expr.value(scope, env))
+            }
+            Node::Not(_) | Node::And(..) | Node::Or(..) | Node::Compare(..) | Node::Matches(..) | Node::In { .. } => {
+                self.holds(scope, env).map(Value::Bool)
+            }
+        }
+    }
+
+    /// Whether a condition is satisfied.
+    pub(crate) fn holds(&self, scope: &Scope<'_>, env: &mut Environment<'_>) -> Result<bool, Raised> {
+        match &self.node {
+            Node::And(left, right) => Ok(left.holds(scope, env)? && right.holds(scope, env)?),
+            Node::Or(left, right) => Ok(left.holds(scope, env)? || right.holds(scope, env)?),
+            // NOT of something that is not a boolean is false.
+            Node::Not(operand) => Ok(operand.value(scope, env)?.as_bool().is_some_and(|value| !value)),
+            Node::Compare(op, left, right) => {
+                let (left, right) = (left.value(scope, env)?, right.value(scope, env)?);
+                compare(*op, &left, &right)
+                    .map_err(|text| Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0)))
+            }
+            Node::Matches(topic, filter) => {
+                let (topic, filter) = (topic.value(scope, env)?, filter.value(scope, env)?);
+                self.topic_matches(&topic, &filter)
+            }
+            Node::In { subject, options, negated } => {
+                let subject = subject.value(scope, env)?;
+                for option in options {
+                    if same(&subject, &option.value(scope, env)?) {
+                        return Ok(!negated);
+                    }
+                }
+                Ok(*negated)
+            }
+            _ => match self.value(scope, env)? {
+                Value::Bool(value) => Ok(value),
+                other => {
+                    let message = format!("a condition must be true or false, but this is {}", other.type_name());
+                    Err(Raised::new(&self.span, message))
+                }
+            },
+        }
+    }
+
+    fn topic_matches(&self, topic: &Value, filter: &Value) -> Result<bool, Raised> {
+        match (topic, filter) {
+            (Value::Undefined, _) | (_, Value::Undefined) => Ok(false),
+            (Value::Text(topic), Value::Text(filter)) => Ok(topic::matches(filter, topic)),
+            _ => {
+                let message = format!(
+                    "`=~` matches a topic with a topic filter, not {} with {}",
+                    topic.type_name(),
+                    filter.type_name()
+                );
+                Err(Raised::new(&self.span, message))
+            }
+        }
+    }
+
+    /// The collection of a FOREACH: a list, or a JSON text of one; anything else is no list.
+    pub(super) fn elements(&self, scope: &Scope<'_>, env: &mut Environment<'_>) -> Result<Value, Raised> {
+        match self.value(scope, env)? {
+            Value::Text(text) if text.trim_start().starts_with('[') => Ok(decoded(&text)),
+            other => Ok(other),
+        }
+    }
+
+    fn call(&self, args: &[Self], scope: &Scope<'_>, env: &mut Environment<'_>) -> Result<Value, Raised> {
+        let Node::Call { function, prepared, .. } = &self.node else { return Ok(Value::Undefined) };
+        let mut few: [Value; FEW] = Default::default();
+        let many: Vec<Value>;
+        let values = if args.len() <= FEW {
+            for (slot, arg) in few.iter_mut().zip(args) {
+                *slot = arg.value(scope, env)?;
+            }
+            &few[..args.len()]
+        } else {
+            many = args.iter().map(|arg| arg.value(scope, env)).collect::<Result<_, _>>()?;
+            &many
+        };
+        let mut call = Call { event: scope.event, env, prepared: prepared.as_deref() };
+        (function.code)(&mut call, values)
+            .map_err(|error| Raised::new(&self.span, format!("{}: {error}", function.name)))
+    }
+}
+
+fn decoded(text: &Text) -> Value {
+    Value::from_json(text).unwrap_or_else(|_| Value::Text(text.clone()))
+}

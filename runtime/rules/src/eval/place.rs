@@ -1,0 +1,121 @@
+//! Reading names and paths.
+
+use std::ops::Range;
+
+use super::{Raised, Scope};
+use crate::environment::Environment;
+use crate::event::{self, Column};
+use crate::plan::{PathStep, Place, Root};
+use crate::value::json::{Document, JsonError, NodeId};
+use crate::value::path::{self, Step};
+use crate::value::{Text, Value};
+
+pub(super) fn not_json(error: &JsonError, span: &Range<usize>) -> Raised {
+    Raised::new(span, format!("the payload is not JSON: {error}"))
+}
+
+impl Place {
+    /// The value at this place; undefined when there is none.
+    pub(crate) fn read(&self, scope: &Scope<'_>, env: &mut Environment<'_>, span: &Range<usize>) -> Result<Value, Raised> {
+        if self.local {
+            if let Some(set) = scope.row.and_then(|row| row.get(self.root.name())) {
+                let value = self.walk(set, scope, env, span)?;
+                if !scope.row_falls_through || !value.is_undefined() {
+                    return Ok(value);
+                }
+            }
+            if let Some(bound) = scope.bound.and_then(|bound| bound.get(self.root.name())) {
+                return self.walk(bound, scope, env, span);
+            }
+        }
+        match &self.root {
+            Root::Column(Column::Metadata) => {
+                let metadata = event::metadata(&env.rule_id);
+                self.walk(&metadata, scope, env, span)
+            }
+            Root::Column(Column::Payload) if !self.steps.is_empty() => self.read_payload(scope, env, span),
+            Root::Column(column) if self.steps.is_empty() => Ok(scope.event.column(*column)),
+            Root::Column(column) => self.walk(&scope.event.column(*column), scope, env, span),
+            Root::Named(name) => self.walk(&scope.event.columns().get_named(name), scope, env, span),
+        }
+    }
+
+    /// Reads inside the payload without building more of it than is asked for.
+    fn read_payload(&self, scope: &Scope<'_>, env: &mut Environment<'_>, span: &Range<usize>) -> Result<Value, Raised> {
+        let document = match scope.event.document() {
+            Some(Ok(document)) => document,
+            Some(Err(error)) => return Err(not_json(error, span)),
+            None => return self.walk(scope.event.payload(), scope, env, span),
+        };
+        let mut node = document.root();
+        for (at, step) in self.steps.iter().enumerate() {
+            let resolved;
+            let step = match step {
+                PathStep::Fixed(step) => step,
+                PathStep::Variable(_) => {
+                    resolved = step.resolve(scope, env);
+                    &resolved
+                }
+            };
+            node = match enter(document, node, step) {
+                Some(inside) => inside,
+                // A string inside the payload may itself be JSON.
+                None => match document.string(node) {
+                    Some(text) => return Ok(self.walk_from(at, &Value::Text(text), scope, env)),
+                    None => return Ok(Value::Undefined),
+                },
+            };
+        }
+        Ok(document.value(node))
+    }
+
+    fn walk(
+        &self,
+        value: &Value,
+        scope: &Scope<'_>,
+        env: &mut Environment<'_>,
+        span: &Range<usize>,
+    ) -> Result<Value, Raised> {
+        if let (Root::Column(Column::Payload), Value::Text(text), false) = (&self.root, value, self.steps.is_empty()) {
+            let decoded = Value::from_json(text).map_err(|error| not_json(&error, span))?;
+            return Ok(self.walk_from(0, &decoded, scope, env));
+        }
+        Ok(self.walk_from(0, value, scope, env))
+    }
+
+    fn walk_from(&self, skip: usize, value: &Value, scope: &Scope<'_>, env: &mut Environment<'_>) -> Value {
+        let mut value = value.clone();
+        for step in &self.steps[skip..] {
+            value = match step {
+                PathStep::Fixed(step) => path::get(&value, step),
+                PathStep::Variable(_) => path::get(&value, &step.resolve(scope, env)),
+            };
+            if value.is_undefined() {
+                break;
+            }
+        }
+        value
+    }
+}
+
+fn enter(document: &Document, node: NodeId, step: &Step) -> Option<NodeId> {
+    match step {
+        Step::Key(key) => document.key(node, key),
+        Step::Index(index) => document.index(node, *index),
+        Step::End => None,
+    }
+}
+
+impl PathStep {
+    /// The step with a variable index computed. What is neither a number nor a text leads nowhere.
+    pub(super) fn resolve(&self, scope: &Scope<'_>, env: &mut Environment<'_>) -> Step {
+        match self {
+            Self::Fixed(step) => step.clone(),
+            Self::Variable(place) => match place.read(scope, env, &(0..0)) {
+                Ok(Value::Int(index)) => Step::Index(index),
+                Ok(Value::Text(key)) => Step::Key(key),
+                _ => Step::Key(Text::constant("")),
+            },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Events: what a rule is run on.
+//!
+//! Owns the event kinds with their names, the table of their columns ([`columns`]), and the per-message cache of the
+//! decoded payload that all rules over one message share. Does not own where the columns' values come from: the
+//! broker, the Kafka consumer and tests implement [`Columns`].
+
+pub mod columns;
+mod kind;
+mod map;
+
+use std::cell::OnceCell;
+
+pub use columns::Column;
+pub use kind::EventKind;
+pub use map::MapColumns;
+
+use crate::value::json::{Document, JsonError};
+use crate::value::{Map, Text, Value};
+
+/// The columns of one event, made only when a rule reads them.
+pub trait Columns {
+    /// What happened.
+    fn kind(&self) -> EventKind;
+
+    /// The value of a known column; [`Value::Undefined`] when this event does not carry it.
+    fn get(&self, column: Column) -> Value;
+
+    /// The value of a column that no table knows. Real events have none; sample events of tests may.
+    fn get_named(&self, _name: &str) -> Value {
+        Value::Undefined
+    }
+
+    /// Visits every column that is defined, for `SELECT *`.
+    fn for_each(&self, visit: &mut dyn FnMut(Text, Value)) {
+        for &column in self.kind().columns() {
+            let value = self.get(column);
+            if !value.is_undefined() {
+                visit(column.text(), value);
+            }
+        }
+    }
+}
+
+/// One event on its way through the rules: its columns, and its payload decoded at most once.
+pub struct Event<'c> {
+    columns: &'c dyn Columns,
+    payload: OnceCell<Value>,
+    document: OnceCell<Result<Document, JsonError>>,
+}
+
+impl<'c> Event<'c> {
+    /// An event over `columns`. Cheap: nothing is read yet.
+    pub fn new(columns: &'c dyn Columns) -> Self {
+        Self { columns, payload: OnceCell::new(), document: OnceCell::new() }
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> EventKind {
+        self.columns.kind()
+    }
+
+    /// Where the values come from.
+    pub(crate) fn columns(&self) -> &dyn Columns {
+        self.columns
+    }
+
+    /// A column.
+    pub(crate) fn column(&self, column: Column) -> Value {
+        if column == Column::Payload { self.payload().clone() } else { self.columns.get(column) }
+    }
+
+    /// The payload as it came, before any decoding.
+    pub(crate) fn payload(&self) -> &Value {
+        self.payload.get_or_init(|| self.columns.get(Column::Payload))
+    }
+
+    /// The payload as an indexed JSON text; `None` when it is not text or bytes (a sample event may give it decoded).
+    pub(crate) fn document(&self) -> Option<Result<&Document, &JsonError>> {
+        match self.payload() {
+            Value::Text(text) => Some(self.document.get_or_init(|| Document::parse(text.clone())).as_ref()),
+            Value::Bytes(_) => {
+                let broken = JsonError { problem: "the bytes are not valid UTF-8", at: 0 };
+                Some(self.document.get_or_init(|| Err(broken)).as_ref())
+            }
+            _ => None,
+        }
+    }
+
+    /// Every defined column, as `SELECT *` gives them, with the rule's metadata.
+    pub(crate) fn all(&self, rule_id: &Text, mut visit: impl FnMut(Text, Value)) {
+        self.columns.for_each(&mut visit);
+        visit(Column::Metadata.text(), metadata(rule_id));
+    }
+}
+
+/// The `metadata` column of a rule.
+pub(crate) fn metadata(rule_id: &Text) -> Value {
+    Value::map(Map::from_iter([(Text::constant("rule_id"), rule_id.clone())]))
+}

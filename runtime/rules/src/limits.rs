@@ -1,0 +1,45 @@
+//! What one rule may use at most, so that no rule can hang or exhaust a pod: names and defaults.
+
+use std::time::Duration;
+
+/// Longest SQL text in bytes.
+pub const MAX_SQL_BYTES: usize = 65_536;
+/// Deepest nesting of an SQL expression; also bounds the evaluator's use of the call stack.
+pub const MAX_EXPRESSION_DEPTH: u16 = 128;
+/// Deepest nesting of a JSON text that is decoded, and of any value that is built.
+pub const MAX_VALUE_DEPTH: usize = 128;
+/// Longest template text in bytes.
+pub const MAX_TEMPLATE_BYTES: usize = 65_536;
+
+/// Limits while a rule runs. Passing one is an error of that rule run, never of the pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest text, byte string or rendered output that one function call may build, in bytes (default 16 MiB).
+    pub output_bytes: usize,
+    /// Most items that one FOREACH visits (default 100,000).
+    pub foreach_items: usize,
+    /// Most elements of a range such as `[1..1000]` and of any list that a function builds (default 100,000).
+    pub list_items: usize,
+    /// Largest compiled regular expression in bytes (default 1 MiB).
+    pub regex_bytes: usize,
+    /// Longest time one jq program may run when the call names none (default 10 s).
+    pub jq_timeout: Duration,
+    /// Largest field width of `pad` and `sprintf` in characters (default 65,536).
+    pub pad_width: usize,
+    /// Largest result of decompression in bytes (default 16 MiB).
+    pub decompressed_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            output_bytes: 16 << 20,
+            foreach_items: 100_000,
+            list_items: 100_000,
+            regex_bytes: 1 << 20,
+            jq_timeout: Duration::from_secs(10),
+            pad_width: 65_536,
+            decompressed_bytes: 16 << 20,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A checked rule: names resolved to columns or local names, functions to code, constants computed.
+
+use std::sync::Arc;
+
+use crate::event::Column;
+use crate::functions::{Function, Prepared};
+use crate::sql::ast::Span;
+use crate::value::compare::Comparison;
+use crate::value::path::Step;
+use crate::value::{Text, Value};
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) body: Body,
+    pub(crate) condition: Option<Expr>,
+    /// Whether WHERE may run before SELECT with the same outcome: it reads no alias, and SELECT neither raises (but
+    /// for a payload that is not JSON) nor has effects. A rule that does not match then costs its WHERE only.
+    pub(crate) condition_first: bool,
+    /// Whether SELECT reads inside the payload, and so raises when it is not JSON.
+    pub(crate) select_decodes_payload: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    Select(Vec<Item>),
+    Foreach(Foreach),
+}
+
+#[derive(Debug)]
+pub(crate) struct Foreach {
+    /// Names bound before the collection.
+    pub(crate) bindings: Vec<Item>,
+    pub(crate) collection: Expr,
+    /// The name of an element.
+    pub(crate) item: Text,
+    pub(crate) each: Option<Vec<Item>>,
+    pub(crate) incase: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Item {
+    All,
+    Value { expr: Expr, target: Target },
+}
+
+/// Where a value goes in the row.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) root: Text,
+    pub(crate) steps: Vec<PathStep>,
+}
+
+#[derive(Debug)]
+pub(crate) enum PathStep {
+    Fixed(Step),
+    Variable(Place),
+}
+
+/// A name and the way into it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) root: Root,
+    pub(crate) steps: Vec<PathStep>,
+    /// Whether an earlier item may have set the name, so that the row is looked at before the event.
+    pub(crate) local: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Root {
+    Column(Column),
+    Named(Text),
+}
+
+impl Root {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Column(column) => column.name(),
+            Self::Named(name) => name,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Expr {
+    pub(crate) node: Node,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) enum Node {
+    Constant(Value),
+    Place(Place),
+    Slice(Place, i128, i128),
+    List(Vec<Expr>),
+    Call { function: &'static Function, args: Vec<Expr>, prepared: Option<Arc<Prepared>> },
+    Minus(Box<Expr>),
+    Plus(Box<Expr>),
+    Not(Box<Expr>),
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Compare(Comparison, Box<Expr>, Box<Expr>),
+    Matches(Box<Expr>, Box<Expr>),
+    Arithmetic(Arithmetic, Box<Expr>, Box<Expr>),
+    In { subject: Box<Expr>, options: Vec<Expr>, negated: bool },
+    /// `CASE WHEN cond`
+    Cond { branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    /// `CASE expr WHEN value`
+    Switch { subject: Box<Expr>, branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+}
+
+/// The operators on numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Div,
+    Mod,
+}
+
+impl Expr {
+    pub(crate) fn constant(&self) -> Option<&Value> {
+        match &self.node {
+            Node::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Visits the places this expression reads, those inside indexes too.
+    pub(crate) fn for_each_place(&self, visit: &mut dyn FnMut(&Place)) {
+        match &self.node {
+            Node::Place(place) | Node::Slice(place, ..) => place.for_each(visit),
+            _ => self.for_each_child(&mut |child| child.for_each_place(visit)),
+        }
+    }
+
+    /// Visits the direct parts.
+    pub(crate) fn for_each_child(&self, visit: &mut dyn FnMut(&Self)) {
+        match &self.node {
+            Node::Constant(_) | Node::Place(_) | Node::Slice(..) => {}
+            Node::List(items) | Node::Call { args: items, .. } => items.iter().for_each(visit),
+            Node::Minus(operand) | Node::Plus(operand) | Node::Not(operand) => visit(operand),
+            Node::And(left, right)
+            | Node::Or(left, right)
+            | Node::Compare(_, left, right)
+            | Node::Matches(left, right)
+            | Node::Arithmetic(_, left, right) => {
+                visit(left);
+                visit(right);
+            }
+            Node::In { subject, options, .. } => {
+                visit(subject);
+                options.iter().for_each(visit);
+            }
+            Node::Cond { branches, otherwise } => {
+                branches.iter().flat_map(|(when, then)| [when, then]).for_each(&mut *visit);
+                otherwise.iter().for_each(|expr| visit(expr));
+            }
+            Node::Switch { subject, branches, otherwise } => {
+                visit(subject);
+                branches.iter().flat_map(|(when, then)| [when, then]).for_each(&mut *visit);
+                otherwise.iter().for_each(|expr| visit(expr));
+            }
+        }
+    }
+
+    /// Whether evaluating can raise nothing but a payload that is not JSON, and has no effect.
+    pub(crate) fn is_plain(&self) -> bool {
+        match &self.node {
+            Node::Constant(_) | Node::Place(_) => true,
+            Node::List(items) => items.iter().all(Self::is_plain),
+            _ => false,
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn for_each(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
+        for step in &self.steps {
+            if let PathStep::Variable(place) = step {
+                place.for_each(visit);
+            }
+        }
+    }
+
+    /// Whether reading decodes the event's payload.
+    pub(crate) fn decodes_payload(&self) -> bool {
+        matches!(self.root, Root::Column(Column::Payload)) && !self.steps.is_empty()
+    }
+}

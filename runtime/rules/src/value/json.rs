@@ -1,0 +1,69 @@
+//! JSON in and out.
+//!
+//! Reading makes a [`Document`]: the text is validated once and indexed, and values are built only where a rule reads.
+//! Writing goes straight into a byte buffer. Conversions from and to `serde_json` serve tests and tools.
+
+mod document;
+mod scan;
+mod write;
+
+pub use document::{Document, NodeId};
+pub(crate) use write::write_entries;
+pub use write::{write_float_json, write_string, write_value};
+
+use thiserror::Error;
+
+use super::{Map, Text, Value};
+
+/// Why a text is not JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{problem} at byte {at}")]
+pub struct JsonError {
+    /// What is wrong there.
+    pub problem: &'static str,
+    /// Byte offset in the text.
+    pub at: usize,
+}
+
+impl Value {
+    /// Reads a JSON text into a value. Of duplicate keys the last one wins; numbers beyond 128 bits become floats.
+    pub fn from_json(text: &Text) -> Result<Self, JsonError> {
+        let document = Document::parse(text.clone())?;
+        Ok(document.value(document.root()))
+    }
+
+    /// The value as JSON text. What that is for each type: see [`write_value`].
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::new();
+        write_value(self, &mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+}
+
+impl From<&serde_json::Value> for Value {
+    fn from(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(value) => Self::Bool(*value),
+            serde_json::Value::Number(number) => match (number.as_i128(), number.as_f64()) {
+                (Some(int), _) => Self::Int(int),
+                (None, Some(float)) => Self::from(float),
+                (None, None) => Self::Undefined,
+            },
+            serde_json::Value::String(text) => Self::from(text.as_str()),
+            serde_json::Value::Array(items) => Self::list(items.iter().map(Self::from).collect()),
+            serde_json::Value::Object(entries) => {
+                Self::map(entries.iter().map(|(key, value)| (key.as_str(), Self::from(value))).collect::<Map>())
+            }
+        }
+    }
+}
+
+impl From<&Value> for serde_json::Value {
+    /// Through JSON text, so that it is exactly what a template would print; integers beyond 64 bits become floats.
+    fn from(value: &Value) -> Self {
+        let mut out = Vec::new();
+        write_value(value, &mut out);
+        serde_json::from_slice(&out).unwrap_or_default()
+    }
+}

@@ -1,0 +1,310 @@
+//! The scanner behind a [`Document`](super::Document): one pass over the bytes that validates and indexes.
+
+use super::JsonError;
+use super::document::{Kind, Node};
+use crate::limits::MAX_VALUE_DEPTH;
+
+type Scanned<T> = Result<T, JsonError>;
+
+/// Validates `text` and lists its nodes in document order.
+pub(super) fn scan(text: &str) -> Scanned<Vec<Node>> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(JsonError { problem: "the text is longer than 4 GiB", at: 0 });
+    }
+    // A number and its comma are about eight bytes in a dense payload: one allocation is enough for most.
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 8 + 2) };
+    scanner.space();
+    scanner.value(0)?;
+    scanner.space();
+    if scanner.at < scanner.bytes.len() {
+        return scanner.fail("unexpected text after the value");
+    }
+    Ok(scanner.nodes)
+}
+
+struct Scanner<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    nodes: Vec<Node>,
+}
+
+impl Scanner<'_> {
+    fn fail<T>(&self, problem: &'static str) -> Scanned<T> {
+        Err(JsonError { problem, at: self.at })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn push(&mut self, kind: Kind, start: usize, end: usize) -> usize {
+        let id = self.nodes.len();
+        self.nodes.push(Node { start: start as u32, end: end as u32, next: id as u32 + 1, kind });
+        id
+    }
+
+    fn close(&mut self, id: usize) {
+        let next = self.nodes.len() as u32;
+        self.nodes[id].next = next;
+    }
+
+    fn value(&mut self, depth: usize) -> Scanned<()> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.map(depth),
+            Some(b'[') => self.list(depth),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true", Kind::True),
+            Some(b'f') => self.word(b"false", Kind::False),
+            Some(b'n') => self.word(b"null", Kind::Null),
+            Some(_) => self.fail("expected a value"),
+            None => self.fail("the text ends where a value should be"),
+        }
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Scanned<()> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return self.fail("expected a value");
+        }
+        self.push(kind, self.at, self.at + word.len());
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn enter(&mut self, depth: usize) -> Scanned<()> {
+        if depth >= MAX_VALUE_DEPTH {
+            return self.fail("nested too deeply");
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    fn list(&mut self, depth: usize) -> Scanned<()> {
+        let id = self.push(Kind::List, self.at, self.at);
+        self.enter(depth)?;
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.value(depth + 1)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return self.fail("expected `,` or `]`"),
+            }
+            self.space();
+        }
+        self.at += 1;
+        self.close(id);
+        Ok(())
+    }
+
+    fn map(&mut self, depth: usize) -> Scanned<()> {
+        let id = self.push(Kind::Map, self.at, self.at);
+        self.enter(depth)?;
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return self.fail("expected a key in double quotes");
+            }
+            self.string()?;
+            self.space();
+            if self.peek() != Some(b':') {
+                return self.fail("expected `:`");
+            }
+            self.at += 1;
+            self.space();
+            self.value(depth + 1)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => return self.fail("expected `,` or `}`"),
+            }
+            self.space();
+        }
+        self.at += 1;
+        self.close(id);
+        Ok(())
+    }
+
+    fn string(&mut self) -> Scanned<()> {
+        self.at += 1;
+        let start = self.at;
+        let mut kind = Kind::Plain;
+        loop {
+            self.at += plain_prefix(&self.bytes[self.at..]);
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                Some(_) => return self.fail("a control character in a string must be escaped"),
+                None => return self.fail("the text ends inside a string"),
+            }
+        }
+        self.push(kind, start, self.at);
+        self.at += 1;
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Scanned<()> {
+        let start = self.at;
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => match self.unit() {
+                Some(0xD800..=0xDBFF) => {
+                    let low = self.peek() == Some(b'\\') && self.bytes.get(self.at + 1) == Some(&b'u');
+                    if low {
+                        self.at += 1;
+                    }
+                    if !low || !matches!(self.unit(), Some(0xDC00..=0xDFFF)) {
+                        return Err(JsonError { problem: "half of a surrogate pair", at: start });
+                    }
+                }
+                Some(0xDC00..=0xDFFF) => return Err(JsonError { problem: "half of a surrogate pair", at: start }),
+                Some(_) => {}
+                None => return self.fail("expected four hexadecimal digits after `\\u`"),
+            },
+            _ => return self.fail("unknown escape"),
+        }
+        Ok(())
+    }
+
+    /// Reads `uXXXX` at the current place; stays there when it is something else.
+    fn unit(&mut self) -> Option<u32> {
+        let unit = hex4(self.bytes.get(self.at + 1..self.at + 5)?)?;
+        self.at += 5;
+        Some(unit)
+    }
+
+    fn number(&mut self) -> Scanned<()> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let mut kind = Kind::Int;
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return self.fail("expected a digit"),
+        }
+        if let Some(b'0'..=b'9') = self.peek() {
+            return self.fail("a number may not start with 0");
+        }
+        if self.peek() == Some(b'.') {
+            kind = Kind::Float;
+            self.at += 1;
+            self.some_digits()?;
+        }
+        let mut exponent = false;
+        if let Some(b'e' | b'E') = self.peek() {
+            kind = Kind::Float;
+            exponent = true;
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        if (exponent || self.at - start > 300) && !self.is_finite(start) {
+            return Err(JsonError { problem: "the number is out of range", at: start });
+        }
+        self.push(kind, start, self.at);
+        Ok(())
+    }
+
+    fn is_finite(&self, start: usize) -> bool {
+        std::str::from_utf8(&self.bytes[start..self.at])
+            .ok()
+            .and_then(|text| text.parse::<f64>().ok())
+            .is_some_and(f64::is_finite)
+    }
+
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Scanned<()> {
+        let start = self.at;
+        self.digits();
+        if self.at == start { self.fail("expected a digit") } else { Ok(()) }
+    }
+}
+
+/// Length of the beginning of `bytes` that has no quote, backslash or control character, eight bytes at a time.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let mut done = 0;
+    while let Some(chunk) = bytes.get(done..done + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
+        let word = u64::from_le_bytes(chunk);
+        let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+        let quotes = zero_byte(word ^ (ONES * u64::from(b'"')));
+        let slashes = zero_byte(word ^ (ONES * u64::from(b'\\')));
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        // Each mask is exact up to its first hit, which is the only one that is used.
+        let hits = quotes | slashes | controls;
+        if hits != 0 {
+            return done + (hits.trailing_zeros() / 8) as usize;
+        }
+        done += 8;
+    }
+    let rest = &bytes[done..];
+    done + rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')).unwrap_or(rest.len())
+}
+
+fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// The text of a string that was scanned without error.
+pub(super) fn unescape(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let escape = rest.as_bytes().get(at + 1).copied().unwrap_or_default();
+        rest = rest.get(at + 2..).unwrap_or_default();
+        out.push(match escape {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'u' => unescape_unit(&mut rest),
+            other => char::from(other),
+        });
+    }
+    out.push_str(rest);
+    out
+}
+
+fn unescape_unit(rest: &mut &str) -> char {
+    let mut take = |skip: usize| {
+        let unit = rest.as_bytes().get(skip..skip + 4).and_then(hex4).unwrap_or(0xFFFD);
+        *rest = rest.get(skip + 4..).unwrap_or_default();
+        unit
+    };
+    let code = match take(0) {
+        high @ 0xD800..=0xDBFF => 0x10000 + ((high - 0xD800) << 10) + (take(2).wrapping_sub(0xDC00) & 0x3FF),
+        unit => unit,
+    };
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
