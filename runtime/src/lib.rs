@@ -1,8 +1,10 @@
 //! The data path of Isthmus.
+pub mod admin;
 pub mod buffer;
 pub mod ingress;
 pub mod kafka;
 pub mod message;
+pub mod metrics;
 pub mod mqtt;
 pub mod receipt;
 pub mod rule;

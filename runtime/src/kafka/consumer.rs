@@ -7,7 +7,9 @@
 mod context;
 mod statistics;
 
+use std::future::Future as _;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,6 +27,9 @@ pub use self::statistics::{PartitionStatistics, Statistics};
 use super::client::{self, Trouble};
 use crate::message::now_millis;
 use crate::source::record::{Record, Timestamp};
+
+/// Pause between two attempts to commit while the group rebalances.
+const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a group without a committed offset starts (row C3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,18 +242,33 @@ impl Consumer {
         // Closing blocks until Kafka answered. A thread of its own, because the process must be able to end
         // without it, and a runtime waits for its blocking tasks.
         let spawned = std::thread::Builder::new().name("close-consumer".to_owned()).spawn(move || {
-            let committed = match inner.commit_consumer_state(CommitMode::Sync) {
-                Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "offsets not committed");
-                    false
-                }
-            };
+            let committed = commit(&inner, deadline);
             drop(inner);
             // Nobody waits any more when the deadline is over.
             let _ = closed.send(committed);
         });
         spawned.is_ok() && matches!(tokio::time::timeout_at(deadline.into(), when_closed).await, Ok(Ok(true)))
+    }
+}
+
+/// Commits what was stored. While the group rebalances Kafka refuses commits (KIP-429 makes that two rounds), so the
+/// membership is served until it is done.
+fn commit(consumer: &StreamConsumer<Context>, deadline: Instant) -> bool {
+    loop {
+        match consumer.commit_consumer_state(CommitMode::Sync) {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => return true,
+            Err(KafkaError::ConsumerCommit(
+                RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration,
+            )) if Instant::now() < deadline => {
+                let serve = std::pin::pin!(consumer.recv());
+                drop(serve.poll(&mut TaskContext::from_waker(Waker::noop())));
+                std::thread::sleep(COMMIT_RETRY_PAUSE);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "offsets not committed; their records may come again");
+                return false;
+            }
+        }
     }
 }
 

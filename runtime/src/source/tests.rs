@@ -246,7 +246,7 @@ async fn a_second_member_takes_over_half_and_repeats_nothing_that_was_settled() 
         produce(&kafka, partition, (50..100).map(|n| n.to_string())).await;
     }
     eventually("everything is delivered", async || seen.0.lock().len() >= 200).await;
-    assert_eq!(first.stop(soon()).await, Left::default());
+    assert_eq!(first.stop(Instant::now() + Duration::from_secs(15)).await, Left::default());
     assert_eq!(second.stop(soon()).await, Left::default());
     let mut seen = std::mem::take(&mut *seen.0.lock());
     seen.sort_unstable();
