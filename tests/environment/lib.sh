@@ -5,6 +5,7 @@
 # result depends on. A stamp file, written last, says that the folder is complete.
 
 environment_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export environment_dir # the scripts that source this file read it
 cache_root=${XDG_CACHE_HOME:-$HOME/.cache}/isthmus
 
 die() {

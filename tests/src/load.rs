@@ -21,6 +21,8 @@ const STALLED: Duration = Duration::from_secs(90);
 /// What to publish.
 #[derive(Debug, Clone)]
 pub struct Load {
+    /// Distinguishes the devices of several loads.
+    pub name: &'static str,
     /// Where to.
     pub broker: SocketAddr,
     /// The devices' version.
@@ -50,13 +52,13 @@ pub struct Running {
 }
 
 /// The topic of a device.
-pub fn topic(device: u32) -> String {
-    format!("load/{device}")
+pub fn topic(name: &str, device: u32) -> String {
+    format!("load/{name}/{device}")
 }
 
 /// The payload of a message: JSON that names the device and the number.
-pub fn payload(device: u32, message: u32) -> String {
-    format!(r#"{{"device":{device},"message":{message}}}"#)
+pub fn payload(name: &str, device: u32, message: u32) -> String {
+    format!(r#"{{"device":"{name}-{device}","message":{message}}}"#)
 }
 
 impl Load {
@@ -138,9 +140,10 @@ impl Device {
     }
 
     fn exchange(&mut self, waiting: &mut VecDeque<u32>, sent: &mut VecDeque<(u16, u32)>) -> Result<()> {
-        let id = format!("device-{}", self.number);
+        let name = self.load.name;
+        let id = format!("{name}-{}", self.number);
         let mut client = Client::connect(self.load.broker, self.load.version, &id)?;
-        let topic = topic(self.number);
+        let topic = topic(name, self.number);
         let start = Instant::now();
         let mut count = 0;
         loop {
@@ -150,7 +153,7 @@ impl Device {
                 let id = (count % 60_000) as u16 + 1;
                 sent.push_back((id, message));
                 count += 1;
-                let payload = payload(self.number, message);
+                let payload = payload(name, self.number, message);
                 client.send(&packet::publish(self.load.version, topic.as_bytes(), 1, id, payload.as_bytes()))?;
             }
             if sent.is_empty() && waiting.is_empty() {

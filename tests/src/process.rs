@@ -1,6 +1,6 @@
 //! A program of the test environment: started, watched, ended.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Seek as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -49,8 +49,12 @@ impl Output {
 impl Process {
     /// Starts the program with its standard streams collected; `name` is for messages.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+        Self::start_with(name, command, Stdio::null())
+    }
+
+    fn start_with(name: &str, command: &mut Command, input: Stdio) -> Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -67,12 +71,23 @@ impl Process {
     /// Runs the program to its end and returns the lines of its standard output; an error when it
     /// fails.
     pub fn run(name: &str, within: Duration, command: &mut Command) -> Result<Vec<String>> {
-        let mut process = Self::start(name, command)?;
-        let status = process.wait(within)?;
+        Self::start(name, command)?.finish(within, command)
+    }
+
+    /// Like [`Process::run`], with a text as the program's standard input.
+    pub fn run_with_input(name: &str, within: Duration, command: &mut Command, input: &str) -> Result<Vec<String>> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input.as_bytes())?;
+        file.rewind()?;
+        Self::start_with(name, command, file.into())?.finish(within, command)
+    }
+
+    fn finish(mut self, within: Duration, command: &Command) -> Result<Vec<String>> {
+        let status = self.wait(within)?;
         if !status.success() {
-            bail!("{name} ended with {status}: {command:?}\n{}", process.output());
+            bail!("{} ended with {status}: {command:?}\n{}", self.name, self.output());
         }
-        Ok(process.stdout_lines())
+        Ok(self.stdout_lines())
     }
 
     /// The process id.

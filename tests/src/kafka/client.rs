@@ -111,13 +111,13 @@ impl Kafka {
     /// Reads `count` records with Apache Kafka's console consumer; each line is what its default
     /// formatter prints for `properties` (`print.key=true` and the like).
     pub fn console_consumer(&self, topic: &str, count: usize, properties: &[&str]) -> Result<Vec<String>> {
-        let tools = environment::KAFKA_TOOLS.place()?;
-        let classpath = fs::read_to_string(tools.join("classpath"))?;
-        let mut java = Command::new("java");
-        java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath.trim()])
-            .arg("org.apache.kafka.tools.consumer.ConsoleConsumer")
-            .args(["--bootstrap-server", &self.bootstrap, "--topic", topic, "--from-beginning"])
-            .args(["--max-messages", &count.to_string(), "--timeout-ms", "30000"]);
+        let mut java = tool("org.apache.kafka.tools.consumer.ConsoleConsumer")?;
+        java.args(["--bootstrap-server", &self.bootstrap, "--topic", topic, "--from-beginning"]).args([
+            "--max-messages",
+            &count.to_string(),
+            "--timeout-ms",
+            "30000",
+        ]);
         for property in properties {
             java.args(["--formatter-property", property]);
         }
@@ -126,10 +126,30 @@ impl Kafka {
         Ok(lines)
     }
 
+    /// Writes a record per key, with the key as the value, by Apache Kafka's console producer.
+    pub fn console_producer(&self, topic: &str, keys: &[String]) -> Result<()> {
+        let mut java = tool("org.apache.kafka.tools.ConsoleProducer")?;
+        java.args(["--bootstrap-server", &self.bootstrap, "--topic", topic]);
+        java.args(["--reader-property", "parse.key=true"]);
+        let lines: Vec<String> = keys.iter().map(|key| format!("{key}\t{key}\n")).collect();
+        Process::run_with_input("console producer", 2 * CLIENT, &mut java, &lines.concat())?;
+        Ok(())
+    }
+
     fn kcat(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kcat");
         // A null key or value is told apart from an empty one only in JSON, which -J prints.
         command.args(["-b", &self.bootstrap]).args(arguments);
         command
     }
+}
+
+/// One of Apache Kafka's command-line tools.
+fn tool(class: &str) -> Result<Command> {
+    let tools = environment::KAFKA_TOOLS.place()?;
+    let classpath = fs::read_to_string(tools.join("classpath"))?;
+    let mut java = Command::new("java");
+    java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"]);
+    java.args(["-cp", classpath.trim(), class]);
+    Ok(java)
 }
