@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -44,20 +45,20 @@ impl std::fmt::Display for MessageId {
 #[derive(Debug)]
 pub struct MessageIds {
     origin: u128,
-    next: u32,
+    next: AtomicU32,
 }
 
 impl MessageIds {
     /// A sequence of ids for the publisher with this process-wide number.
     pub fn new(publisher: u32) -> Self {
         static PROCESS: std::sync::LazyLock<u16> = std::sync::LazyLock::new(|| fastrand::u16(..));
-        Self { origin: (u128::from(*PROCESS) << 64) | (u128::from(publisher) << 32), next: 0 }
+        Self { origin: (u128::from(*PROCESS) << 64) | (u128::from(publisher) << 32), next: AtomicU32::new(1) }
     }
 
     /// The id of a message received at `now` (milliseconds since the epoch).
-    pub fn next(&mut self, now: i64) -> MessageId {
-        self.next = self.next.wrapping_add(1);
-        MessageId(((now as u128) << 80) | self.origin | u128::from(self.next))
+    pub fn next(&self, now: i64) -> MessageId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        MessageId(((now as u128) << 80) | self.origin | u128::from(number))
     }
 }
 

@@ -1,1 +1,27 @@
-//! isthmus-plan
+//! What a pod runs: the plan document, and how it comes from resources.
+//!
+//! ```text
+//! Resources ──render──▶ Rendered { plan, findings } ──diff──▶ what a reload has to touch
+//! ```
+//!
+//! * [`document`]: [`Plan`], the one document a pod loads (`plan.json`); it holds no secrets, only paths to them.
+//! * [`revision`]: the hash of a plan's content. Same resources, same revision.
+//! * [`resources`]: the resources that a plan is rendered from.
+//! * [`render()`]: checks what one resource cannot know about itself (references, SQL, templates) and builds the
+//!   plan out of everything that passes. A resource with an error is left out; the rest runs.
+//! * [`finding`]: what is wrong, on which resource, at which field, and what to do.
+//! * [`mod@diff`]: which parts of two plans differ, by name.
+//!
+//! All of it is pure: the operator, the pods, local mode and `isthmus check` call the same functions. Reading files
+//! and asking the API server is not done here.
+
+pub mod diff;
+pub mod document;
+pub mod finding;
+pub mod resources;
+pub mod revision;
+
+pub use diff::{Changes, Diff};
+pub use document::Plan;
+pub use finding::{Finding, Severity};
+pub use resources::Resources;

@@ -1,0 +1,194 @@
+//! The plan document: everything a pod runs, with references resolved.
+//!
+//! Secrets appear as paths of the files that hold them, never as values (row K7). Field names and value forms are
+//! those of the resources, so that a reader of `plan.json` recognises what they wrote.
+
+use isthmus_api::{
+    bridge::{Drain, Listener, Mqtt},
+    connector::Kafka,
+    duration::Duration,
+    rule::Republish,
+    sink::{Acks, Buffer, Compression, PartitionStrategy, RequestMode},
+    size::Size,
+    source::{Encoding, OffsetReset, TopicMapping},
+};
+use serde::{Deserialize, Serialize};
+
+/// What the pods of one Bridge run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// Hash of everything below: 16 hexadecimal digits. Equal content, equal revision.
+    pub revision: String,
+    /// The Bridge's own settings.
+    pub bridge: Bridge,
+    /// Sinks by name.
+    pub sinks: Vec<Sink>,
+    /// Sources by name.
+    pub sources: Vec<Source>,
+    /// Enabled rules, in the order in which they see a message: oldest first, as far as their age is known.
+    pub rules: Vec<Rule>,
+}
+
+/// The settings of a Bridge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bridge {
+    /// Namespace of the Bridge and of everything in the plan.
+    pub namespace: String,
+    /// Name of the Bridge.
+    pub name: String,
+    /// Where devices connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// Who may connect.
+    pub authentication: Authentication,
+    /// Limits of the MQTT side.
+    pub mqtt: Mqtt,
+    /// How the pod stops.
+    pub drain: Drain,
+}
+
+/// Who may connect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Authentication {
+    /// Whether a device may connect without a user name.
+    pub anonymous: bool,
+    /// The users, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Users>,
+}
+
+/// Where the users are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Users {
+    /// Name of the Secret they come from.
+    pub secret: String,
+    /// Folder with one file per user: the name of the file is the user name, its content the password hash.
+    pub path: String,
+}
+
+/// A Sink with its Connector resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sink {
+    /// Name of the Sink.
+    pub name: String,
+    /// Name of its Connector: Sinks and Sources of one Connector may share what they know about the cluster.
+    pub connector: String,
+    /// How to reach Kafka.
+    pub kafka: Kafka,
+    /// Topic or template of it.
+    pub topic: String,
+    /// Whether `topic` has variables, so that topics are known only when messages come.
+    pub dynamic_topic: bool,
+    /// Template of the key.
+    pub key: String,
+    /// Template of the value.
+    pub value: String,
+    /// Template of the timestamp.
+    pub timestamp: String,
+    /// What chooses the partition.
+    pub partition_strategy: PartitionStrategy,
+    /// How often to look for new partitions.
+    pub partition_count_refresh_interval: Duration,
+    /// How batches are compressed.
+    pub compression: Compression,
+    /// Who must have a record before it counts as delivered.
+    pub acks: Acks,
+    /// Whether a record sent again is stored once.
+    pub idempotence: bool,
+    /// Upper bound of a batch.
+    pub max_batch_bytes: Size,
+    /// Longest wait for a batch to fill.
+    pub linger: Duration,
+    /// Batches in flight per partition.
+    pub max_inflight: u16,
+    /// When a publication is acknowledged.
+    pub request_mode: RequestMode,
+    /// Longest wait for Kafka with `Sync`.
+    pub sync_timeout: Duration,
+    /// Limits of the buffer.
+    pub buffer: Buffer,
+}
+
+/// A Source with its Connector resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Source {
+    /// Name of the Source.
+    pub name: String,
+    /// Name of its Connector.
+    pub connector: String,
+    /// How to reach Kafka.
+    pub kafka: Kafka,
+    /// Kafka topics, each once, and where their records go.
+    pub topic_mapping: Vec<TopicMapping>,
+    /// How keys become text.
+    pub key_encoding: Encoding,
+    /// How values become text.
+    pub value_encoding: Encoding,
+    /// Where to start without a committed offset.
+    pub offset_reset: OffsetReset,
+    /// Consumer group; never empty.
+    pub group_id: String,
+    /// Bytes to ask for at a time.
+    pub max_fetch_bytes: Size,
+    /// How long Kafka may hold a request while it has nothing new.
+    pub max_wait: Duration,
+    /// How often offsets are committed.
+    pub offset_commit_interval: Duration,
+}
+
+/// A Rule whose SQL compiles and whose Sinks are in the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Name of the Rule.
+    pub name: String,
+    /// Its SQL.
+    pub sql: String,
+    /// What happens with each output.
+    pub actions: Vec<Action>,
+}
+
+/// One thing to do with an output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Action {
+    /// Name of the action, unique in its rule.
+    pub name: String,
+    /// What to do.
+    #[serde(rename = "do")]
+    pub kind: ActionKind,
+}
+
+/// What an [`Action`] does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum ActionKind {
+    /// Hand the output to the Sink of this name, which is in the plan.
+    Sink(String),
+    /// Publish it to MQTT.
+    Republish(Republish),
+    /// Log it.
+    Console,
+}
+
+impl Plan {
+    /// The Sink called `name`.
+    pub fn sink(&self, name: &str) -> Option<&Sink> {
+        self.sinks.iter().find(|sink| sink.name == name)
+    }
+
+    /// The Source called `name`.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// The Rule called `name`.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+}

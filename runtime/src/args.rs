@@ -1,0 +1,70 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// MQTT devices and Apache Kafka, joined by rules.
+#[derive(Debug, Parser)]
+#[command(name = "isthmus", version, propagate_version = true)]
+pub struct Args {
+    /// What to log, on standard error: error, warn, info, debug, trace, or directives such as `info,isthmus_runtime::sink=debug`.
+    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", hide_env_values = true)]
+    pub log: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the data path of one Bridge from a rendered plan, as a pod does.
+    Run(Run),
+    /// Run manifests on this machine, with an embedded Kafka unless --kafka names one.
+    Dev(Dev),
+    /// Check manifests and start nothing: exit status 1 when one of them would be refused.
+    Check(Check),
+    /// Show and feed the Kafka side of a running `isthmus dev`.
+    Record(crate::record::Args),
+}
+
+/// `isthmus run`
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The plan to run; it is watched, and a changed plan takes effect at once.
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// Where to serve health, metrics and status.
+    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9600")]
+    pub admin: SocketAddr,
+    /// Address that the listeners bind, their ports come from the plan.
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
+    pub bind: std::net::IpAddr,
+}
+
+/// `isthmus dev`
+#[derive(Debug, clap::Args)]
+pub struct Dev {
+    /// Manifests: YAML files with Bridge, Connector, Sink, Source and Rule resources. They are watched.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A real Kafka instead of the embedded one; it replaces the bootstrapServers of every Connector.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+    /// Address of the first listener, instead of 127.0.0.1 and its port in the Bridge. Port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub mqtt: Option<SocketAddr>,
+    /// Where to serve health, metrics and status. Port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9600")]
+    pub admin: SocketAddr,
+}
+
+/// `isthmus check`
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// Manifests: YAML files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}

@@ -1,0 +1,431 @@
+//! The memory buffer of one Kafka partition of a Sink: an ordered log of records, each with its receipt.
+//!
+//! Three positions move through it, *acknowledged* ≤ *sent* ≤ *appended*: records after *sent* are queued,
+//! records between the two others are in flight. Pure: no Kafka, no clock, no lock. Who sends, and when,
+//! is the business of `sink`.
+//!
+//! The figures of row X6 live here, beside the records they count, so that
+//! `matched = success + failed + dropped + queuing + inflight` holds whenever the log is not being changed.
+
+use std::collections::VecDeque;
+
+use crate::receipt::{Outcome, Receipt};
+
+/// What a record costs beyond its own bytes, roughly: the entry, its allocation.
+const OVERHEAD: u64 = 96;
+
+/// One Kafka record, ready to be sent. Key and value share one allocation.
+#[derive(Debug)]
+pub struct Record {
+    bytes: Box<[u8]>,
+    key: Option<u32>,
+    has_value: bool,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
+    /// What chooses the partition: a hash, or nothing for any.
+    pub spread: Option<u32>,
+}
+
+impl Record {
+    /// A record with this key and value; `None` is Kafka's NULL.
+    pub fn new(key: Option<&[u8]>, value: Option<&[u8]>, timestamp: i64, spread: Option<u32>) -> Self {
+        let bytes = [key.unwrap_or_default(), value.unwrap_or_default()].concat().into_boxed_slice();
+        Self { bytes, key: key.map(|key| key.len() as u32), has_value: value.is_some(), timestamp, spread }
+    }
+
+    /// The key, `None` for NULL.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.map(|length| &self.bytes[..length as usize])
+    }
+
+    /// The value, `None` for NULL.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.has_value.then(|| &self.bytes[self.key.unwrap_or(0) as usize..])
+    }
+
+    /// Bytes this record takes from the buffer's limits.
+    pub fn cost(&self) -> u64 {
+        self.bytes.len() as u64 + OVERHEAD
+    }
+}
+
+/// How much a buffer may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes in this partition, queued and in flight.
+    pub partition: u64,
+    /// Bytes in all the other partitions of the Sink.
+    pub elsewhere: u64,
+    /// Bytes in the whole Sink.
+    pub total: u64,
+}
+
+/// What became of an appended record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the buffer.
+    Stored,
+    /// The buffer is full of records that cannot be dropped any more: this one was, and is counted.
+    Refused,
+}
+
+/// What Kafka said of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// It is in Kafka.
+    Delivered,
+    /// It will never be.
+    Failed,
+    /// It has to be sent again, in its place.
+    Again,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    receipt: Option<Receipt>,
+    sent_before: bool,
+}
+
+impl Entry {
+    fn resolve(self, outcome: Outcome) {
+        if let Some(receipt) = self.receipt {
+            receipt.resolve(outcome);
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Flight {
+    Sent(Entry),
+    Again(Entry),
+    Done,
+}
+
+/// Figures of a log, in records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Appended here.
+    pub matched: u64,
+    /// Delivered.
+    pub success: u64,
+    /// Failed for good.
+    pub failed: u64,
+    /// Dropped because a limit was reached.
+    pub queue_full: u64,
+    /// Dropped because the Sink was removed.
+    pub sink_deleted: u64,
+    /// Sent again; outside the sum.
+    pub retried: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.matched += other.matched;
+        self.success += other.success;
+        self.failed += other.failed;
+        self.queue_full += other.queue_full;
+        self.sink_deleted += other.sink_deleted;
+        self.retried += other.retried;
+    }
+}
+
+/// The log of one partition.
+#[derive(Debug, Default)]
+pub struct PartitionLog {
+    queued: VecDeque<Entry>,
+    inflight: VecDeque<Flight>,
+    /// Position of `inflight[0]`.
+    acknowledged: u64,
+    bytes: u64,
+    inflight_bytes: u64,
+    /// Entries in flight without a report, and those to be sent again.
+    unreported: usize,
+    again: usize,
+    counters: Counters,
+}
+
+impl PartitionLog {
+    /// Appends a record, dropping the oldest queued ones when a limit is reached. Dropped records that
+    /// somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one.
+    pub fn append(&mut self, record: Record, receipt: Option<Receipt>, limits: Limits) -> Appended {
+        self.counters.matched += 1;
+        let cost = record.cost();
+        let entry = Entry { record, receipt, sent_before: false };
+        while self.bytes + cost > limits.partition || self.bytes + limits.elsewhere + cost > limits.total {
+            let Some(oldest) = self.queued.pop_front() else {
+                self.counters.queue_full += 1;
+                entry.resolve(Outcome::QuotaExceeded);
+                return Appended::Refused;
+            };
+            self.bytes -= oldest.record.cost();
+            self.counters.queue_full += 1;
+            oldest.resolve(Outcome::QuotaExceeded);
+        }
+        self.bytes += cost;
+        self.queued.push_back(entry);
+        Appended::Stored
+    }
+
+    /// The next record to send while less than `window` bytes are in flight, with its position.
+    /// Nothing while records wait to be sent again: those go first, in their place.
+    pub fn next_to_send(&self, window: u64) -> Option<(u64, &Record)> {
+        if self.again > 0 || (self.inflight_bytes >= window && self.inflight_bytes > 0) {
+            return None;
+        }
+        let position = self.acknowledged + self.inflight.len() as u64;
+        self.queued.front().map(|entry| (position, &entry.record))
+    }
+
+    /// The record that [`PartitionLog::next_to_send`] gave is with Kafka's client now.
+    pub fn mark_sent(&mut self) {
+        if let Some(mut entry) = self.queued.pop_front() {
+            self.inflight_bytes += entry.record.cost();
+            self.counters.retried += u64::from(entry.sent_before);
+            entry.sent_before = true;
+            self.unreported += 1;
+            self.inflight.push_back(Flight::Sent(entry));
+        }
+    }
+
+    /// The record that [`PartitionLog::next_to_send`] gave can never be sent.
+    pub fn mark_unsendable(&mut self) {
+        if let Some(entry) = self.queued.pop_front() {
+            self.bytes -= entry.record.cost();
+            self.counters.failed += 1;
+            entry.resolve(Outcome::Rejected);
+        }
+    }
+
+    /// Size of the record in flight at `position`.
+    pub fn cost_at(&self, position: u64) -> Option<u64> {
+        match self.inflight.get(position.checked_sub(self.acknowledged)? as usize)? {
+            Flight::Sent(entry) | Flight::Again(entry) => Some(entry.record.cost()),
+            Flight::Done => None,
+        }
+    }
+
+    /// Takes in what Kafka said of the record at `position`. An unknown position is ignored.
+    pub fn report(&mut self, position: u64, report: Report) {
+        let Some(index) = position.checked_sub(self.acknowledged) else { return };
+        let Some(flight) = self.inflight.get_mut(index as usize) else { return };
+        let entry = match std::mem::replace(flight, Flight::Done) {
+            Flight::Sent(entry) => entry,
+            other => {
+                *flight = other;
+                return;
+            }
+        };
+        self.unreported -= 1;
+        if report == Report::Again {
+            *flight = Flight::Again(entry);
+            self.again += 1;
+        } else {
+            self.bytes -= entry.record.cost();
+            self.inflight_bytes -= entry.record.cost();
+            if report == Report::Delivered {
+                self.counters.success += 1;
+                entry.resolve(Outcome::Safe);
+            } else {
+                self.counters.failed += 1;
+                entry.resolve(Outcome::Rejected);
+            }
+        }
+        if self.unreported == 0 {
+            self.rewind();
+        } else {
+            while matches!(self.inflight.front(), Some(Flight::Done)) {
+                self.inflight.pop_front();
+                self.acknowledged += 1;
+            }
+        }
+    }
+
+    /// Everything in flight has been reported: what has to be sent again goes back to the front of the queue, in order.
+    fn rewind(&mut self) {
+        self.acknowledged += self.inflight.len() as u64;
+        while let Some(flight) = self.inflight.pop_back() {
+            if let Flight::Again(entry) = flight {
+                self.inflight_bytes -= entry.record.cost();
+                self.queued.push_front(entry);
+            }
+        }
+        self.again = 0;
+    }
+
+    /// Moves the queued records out, oldest first, as if they had never been here.
+    pub fn take_queued(&mut self) -> impl Iterator<Item = (Record, Option<Receipt>)> + use<> {
+        let queued = std::mem::take(&mut self.queued);
+        self.counters.matched -= queued.len() as u64;
+        self.bytes -= queued.iter().map(|entry| entry.record.cost()).sum::<u64>();
+        queued.into_iter().map(|entry| (entry.record, entry.receipt))
+    }
+
+    /// Takes in a record that [`PartitionLog::take_queued`] moved out; it was within the limits already.
+    pub fn adopt(&mut self, (record, receipt): (Record, Option<Receipt>)) {
+        self.counters.matched += 1;
+        self.bytes += record.cost();
+        self.queued.push_back(Entry { record, receipt, sent_before: false });
+    }
+
+    /// Gives up on everything: the Sink is gone.
+    pub fn abandon(&mut self) {
+        let flights = std::mem::take(&mut self.inflight);
+        self.acknowledged += flights.len() as u64;
+        let flying = flights.into_iter().filter_map(|flight| match flight {
+            Flight::Sent(entry) | Flight::Again(entry) => Some(entry),
+            Flight::Done => None,
+        });
+        for entry in flying.chain(std::mem::take(&mut self.queued)) {
+            self.counters.sink_deleted += 1;
+            entry.resolve(Outcome::Unavailable);
+        }
+        (self.bytes, self.inflight_bytes, self.unreported, self.again) = (0, 0, 0, 0);
+    }
+
+    /// Position of the first record that is not finally reported.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Records not yet sent, or to be sent again.
+    pub fn queuing(&self) -> u64 {
+        (self.queued.len() + self.again) as u64
+    }
+
+    /// Records sent and not yet reported.
+    pub fn inflight(&self) -> u64 {
+        self.unreported as u64
+    }
+
+    /// Bytes held, as the limits count them.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.queued.is_empty() && self.inflight.is_empty()
+    }
+
+    /// The figures so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::receipt::Window;
+
+    const ROOMY: Limits = Limits { partition: u64::MAX, elsewhere: 0, total: u64::MAX };
+
+    fn record(number: u32) -> Record {
+        Record::new(Some(b"k"), Some(&number.to_be_bytes()), 0, None)
+    }
+
+    fn number(record: &Record) -> u32 {
+        u32::from_be_bytes(record.value().unwrap().try_into().unwrap())
+    }
+
+    fn send_all(log: &mut PartitionLog, window: u64) -> Vec<(u64, u32)> {
+        let mut sent = Vec::new();
+        while let Some((position, record)) = log.next_to_send(window) {
+            sent.push((position, number(record)));
+            log.mark_sent();
+        }
+        sent
+    }
+
+    fn balanced(log: &PartitionLog) -> bool {
+        let c = log.counters();
+        c.matched == c.success + c.failed + c.queue_full + c.sink_deleted + log.queuing() + log.inflight()
+    }
+
+    #[test]
+    fn null_and_empty_are_different() {
+        let record = Record::new(None, Some(b""), 0, None);
+        assert_eq!((record.key(), record.value()), (None, Some(&b""[..])));
+        let record = Record::new(Some(b"a"), None, 0, None);
+        assert_eq!((record.key(), record.value()), (Some(&b"a"[..]), None));
+    }
+
+    #[test]
+    fn a_full_buffer_drops_its_oldest_and_never_what_is_in_flight() {
+        let cost = record(0).cost();
+        let limits = Limits { partition: 3 * cost, elsewhere: 0, total: u64::MAX };
+        let mut log = PartitionLog::default();
+        let mut window = Window::for_publisher();
+        for n in 0..2 {
+            log.append(record(n), None, limits);
+        }
+        assert_eq!(send_all(&mut log, cost), [(0, 0)]);
+        window.track("dropped", |tracker| {
+            assert_eq!(log.append(record(2), Some(tracker.receipt()), limits), Appended::Stored);
+        });
+        log.append(record(3), None, limits);
+        log.append(record(4), None, limits);
+        window.collect();
+        assert_eq!(window.pop_settled(), Some(("dropped", Outcome::QuotaExceeded)));
+        assert_eq!(log.counters().queue_full, 2);
+        log.report(0, Report::Delivered);
+        assert_eq!(send_all(&mut log, u64::MAX), [(1, 3), (2, 4)]);
+        assert_eq!(log.append(record(5), None, Limits { partition: cost, ..limits }), Appended::Refused);
+        assert!(balanced(&log));
+    }
+
+    #[test]
+    fn records_to_be_sent_again_keep_their_place() {
+        let mut log = PartitionLog::default();
+        for n in 0..4 {
+            log.append(record(n), None, ROOMY);
+        }
+        let cost = record(0).cost();
+        assert_eq!(send_all(&mut log, 3 * cost).len(), 3);
+        log.report(1, Report::Again);
+        assert_eq!(log.next_to_send(u64::MAX).map(|(position, _)| position), None);
+        log.report(0, Report::Again);
+        log.report(2, Report::Delivered);
+        let order: Vec<u32> = send_all(&mut log, u64::MAX).into_iter().map(|(_, n)| n).collect();
+        assert_eq!(order, [0, 1, 3]);
+        assert_eq!(log.counters().retried, 2);
+        assert!(balanced(&log));
+    }
+
+    proptest! {
+        #[test]
+        fn figures_add_up_and_order_holds(steps in proptest::collection::vec((0u8..6, 0u64..8), 1..200)) {
+            let cost = record(0).cost();
+            let limits = Limits { partition: 10 * cost, elsewhere: 0, total: u64::MAX };
+            let mut log = PartitionLog::default();
+            let (mut appended, mut delivered, mut unreported) = (0, Vec::new(), Vec::new());
+            for (step, pick) in steps {
+                match step {
+                    0 | 1 => { log.append(record(appended), None, limits); appended += 1; }
+                    2 => unreported.extend(send_all(&mut log, 4 * cost)),
+                    _ if unreported.is_empty() => {}
+                    _ => {
+                        let (position, n) = unreported.remove(pick as usize % unreported.len());
+                        let report = [Report::Delivered, Report::Again, Report::Failed][step as usize - 3];
+                        log.report(position, report);
+                        if report == Report::Delivered { delivered.push(n); }
+                    }
+                }
+                prop_assert!(balanced(&log));
+                prop_assert!(log.bytes() <= limits.partition);
+                prop_assert_eq!(log.bytes(), (log.queuing() + log.inflight()) * cost);
+            }
+            for (position, _) in unreported { log.report(position, Report::Delivered); }
+            while !log.is_empty() {
+                let sent = send_all(&mut log, u64::MAX);
+                prop_assert!(sent.is_sorted(), "queue out of order: {:?}", sent);
+                for (position, _) in sent { log.report(position, Report::Delivered); }
+            }
+            prop_assert!(balanced(&log));
+            prop_assert_eq!((log.bytes(), log.inflight()), (0, 0));
+        }
+    }
+}

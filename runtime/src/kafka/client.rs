@@ -1,0 +1,108 @@
+//! What every librdkafka client of the process has in common: how its log lines reach ours, and
+//! which reason and advice belong to an error.
+//!
+//! Does not own any client.
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// Longest pause between two attempts to reach a broker that refuses connections, in milliseconds.
+///
+/// librdkafka's default of 10 s means that everything waits 10 s more after Kafka is back.
+const RECONNECT_BACKOFF_MAX_MS: &str = "500";
+
+/// The settings that every client starts from. `role` ends up in the client id, which brokers log.
+pub fn base(bootstrap_servers: &str, role: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("client.id", format!("isthmus-{role}"))
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", RECONNECT_BACKOFF_MAX_MS)
+        // A broker that goes away says so by the errors that are mapped to a reason, not by log lines.
+        .set("log.connection.close", "false");
+    config.set_log_level(RDKafkaLogLevel::Info);
+    config
+}
+
+/// Passes a log line of librdkafka on to `tracing`, with its own target so that it can be filtered.
+///
+/// Warnings and errors of librdkafka are mostly about a broker that is away. The link's reason says
+/// that to the user once; the lines are for the one who digs, hence a level lower each.
+pub fn log(client: &str, level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", client, facility, "{line}");
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            tracing::info!(target: "librdkafka", client, facility, "{line}");
+        }
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::debug!(target: "librdkafka", client, facility, "{line}");
+        }
+    }
+}
+
+/// Why a link is not up: a documented constant, and the sentence with the fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// CamelCase constant.
+    pub reason: &'static str,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+}
+
+/// Reason of a link whose brokers cannot be reached.
+pub const KAFKA_UNREACHABLE: &str = "KafkaUnreachable";
+/// Reason of a link whose topic does not exist.
+pub const TOPIC_NOT_FOUND: &str = "TopicNotFound";
+/// Reason of a link that Kafka's ACLs refuse.
+pub const NOT_AUTHORIZED: &str = "NotAuthorized";
+/// Reason of a link whose credentials Kafka refuses.
+pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
+/// Reason of a link that met an error without a reason of its own.
+pub const KAFKA_ERROR: &str = "KafkaError";
+
+/// Maps an error of librdkafka to a reason and advice. `None` for what librdkafka itself puts right
+/// within moments and nobody needs to hear about.
+pub fn trouble(error: &KafkaError, detail: &str, bootstrap_servers: &str) -> Option<Trouble> {
+    let code = error.rdkafka_error_code()?;
+    let because = if detail.is_empty() { code.to_string() } else { detail.to_owned() };
+    let (reason, message) = match code {
+        RDKafkaErrorCode::AllBrokersDown
+        | RDKafkaErrorCode::BrokerTransportFailure
+        | RDKafkaErrorCode::Resolve
+        | RDKafkaErrorCode::OperationTimedOut => (
+            KAFKA_UNREACHABLE,
+            format!(
+                "no Kafka broker of {bootstrap_servers} answers ({because}): check that Kafka runs and that the \
+                 Connector's bootstrapServers are right; it keeps trying"
+            ),
+        ),
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => (
+            TOPIC_NOT_FOUND,
+            format!("{because}: create the topic in Kafka, or correct its name; it keeps looking for it"),
+        ),
+        RDKafkaErrorCode::TopicAuthorizationFailed
+        | RDKafkaErrorCode::GroupAuthorizationFailed
+        | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+            (NOT_AUTHORIZED, format!("Kafka refuses access ({because}): grant the Connector's user the missing ACL"))
+        }
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL => (
+            AUTHENTICATION_FAILED,
+            format!("Kafka refuses the connection ({because}): check the Connector's credentials and TLS settings"),
+        ),
+        RDKafkaErrorCode::PartitionEOF
+        | RDKafkaErrorCode::NoOffset
+        | RDKafkaErrorCode::AutoOffsetReset
+        | RDKafkaErrorCode::RebalanceInProgress
+        | RDKafkaErrorCode::IllegalGeneration
+        | RDKafkaErrorCode::UnknownMemberId
+        | RDKafkaErrorCode::NotCoordinator
+        | RDKafkaErrorCode::CoordinatorLoadInProgress
+        | RDKafkaErrorCode::CoordinatorNotAvailable
+        | RDKafkaErrorCode::NotLeaderForPartition => return None,
+        _ => (KAFKA_ERROR, format!("Kafka reports an error: {because}")),
+    };
+    Some(Trouble { reason, message })
+}

@@ -1,0 +1,255 @@
+//! One librdkafka producer: its settings, its polling thread, its errors in our words.
+//!
+//! Batching, retries and the wire are librdkafka's. Partition choice, buffering and what an answer means for
+//! a record belong to `sink`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
+
+use super::error::LinkProblem;
+use crate::buffer::Record;
+
+/// Where a producer's answers go. Called on its polling thread.
+pub trait Deliveries: Send + Sync + 'static {
+    /// Kafka's answer for the record that was sent with this token.
+    fn delivered(&self, token: Token, result: Result<(), RDKafkaErrorCode>);
+    /// The connection to the cluster is in trouble.
+    fn unreachable(&self, problem: LinkProblem);
+    /// The client cannot go on (KIP-360: the broker no longer knows this producer): it must be replaced.
+    fn broken(&self, reason: &str);
+}
+
+/// Names a record in flight: which partition of the Sink, and which position of its log. Fits a pointer,
+/// which is what librdkafka carries for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// Number of the partition within the Sink.
+    pub slot: u32,
+    /// Position in the log, its lowest 40 bits.
+    position: u64,
+}
+
+const POSITION_BITS: u32 = 40;
+const POSITION_MASK: u64 = (1 << POSITION_BITS) - 1;
+
+impl Token {
+    /// The most partitions that one Sink can have at a time.
+    pub const MAX_SLOTS: usize = 1 << (u64::BITS - POSITION_BITS);
+
+    /// A token for this position of the partition in `slot`.
+    pub fn new(slot: u32, position: u64) -> Self {
+        Self { slot, position: position & POSITION_MASK }
+    }
+
+    /// The whole position, given one that is at most 2^39 records away.
+    pub fn position(self, near: u64) -> u64 {
+        let ahead = self.position.wrapping_sub(near) & POSITION_MASK;
+        if ahead <= POSITION_MASK / 2 { near + ahead } else { near.wrapping_sub(POSITION_MASK + 1 - ahead) }
+    }
+
+    fn pack(self) -> usize {
+        ((u64::from(self.slot) << POSITION_BITS) | self.position) as usize
+    }
+
+    fn unpack(packed: usize) -> Self {
+        let packed = packed as u64;
+        Self { slot: (packed >> POSITION_BITS) as u32, position: packed & POSITION_MASK }
+    }
+}
+
+/// Why a record could not be handed to the producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// The producer's own queue is full: try again after the next delivery.
+    Full,
+    /// The partition is not there (any more).
+    UnknownPartition,
+    /// The client is broken and must be replaced.
+    Broken,
+    /// This record can never be sent.
+    Unsendable(RDKafkaErrorCode),
+}
+
+struct Context {
+    deliveries: Arc<dyn Deliveries>,
+    retired: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if self.retired.load(Ordering::Relaxed) {
+            return;
+        }
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        if code == RDKafkaErrorCode::Fatal {
+            self.deliveries.broken(reason);
+        } else {
+            self.deliveries.unreachable(LinkProblem::cluster(code, reason));
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        super::log(level, facility, message);
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        };
+        self.deliveries.delivered(Token::unpack(token), result);
+    }
+}
+
+/// A running producer. Dropping it without [`Producer::retire`] gives up on what is in flight.
+pub struct Producer {
+    client: Arc<BaseProducer<Context>>,
+    poller: Mutex<Option<std::thread::JoinHandle<()>>>,
+    finished: Arc<AtomicBool>,
+    batch_bytes: u64,
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer").field("batch_bytes", &self.batch_bytes).finish_non_exhaustive()
+    }
+}
+
+/// How long the polling thread sleeps at most before it looks whether it should end.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A purge is local: its answers come within moments.
+const PURGE: Duration = Duration::from_secs(5);
+
+impl Producer {
+    /// Starts a producer with these settings; records of one batch take at most `batch_bytes`.
+    pub fn start(
+        name: &str,
+        mut settings: ClientConfig,
+        batch_bytes: u64,
+        deliveries: Arc<dyn Deliveries>,
+    ) -> Result<Self, KafkaError> {
+        settings.set("batch.size", batch_bytes.to_string());
+        let context = Context { deliveries, retired: AtomicBool::new(false) };
+        let client: Arc<BaseProducer<Context>> = Arc::new(settings.create_with_context(context)?);
+        let finished = Arc::new(AtomicBool::new(false));
+        let poller = std::thread::Builder::new()
+            .name(format!("producer-{name}").chars().take(15).collect())
+            .spawn({
+                let (client, finished) = (Arc::clone(&client), Arc::clone(&finished));
+                move || {
+                    while !finished.load(Ordering::Acquire) {
+                        client.poll(POLL);
+                    }
+                }
+            })
+            .map_err(|error| KafkaError::ClientCreation(format!("no thread for the producer: {error}")))?;
+        Ok(Self { client, poller: Mutex::new(Some(poller)), finished, batch_bytes })
+    }
+
+    /// Hands a record to the producer. The answer comes through [`Deliveries::delivered`].
+    pub fn send(&self, topic: &str, partition: i32, record: &Record, token: Token) -> Result<(), SendError> {
+        let message: BaseRecord<'_, [u8], [u8], usize> = BaseRecord {
+            topic,
+            partition: Some(partition),
+            payload: record.value(),
+            key: record.key(),
+            timestamp: Some(record.timestamp),
+            headers: None,
+            delivery_opaque: token.pack(),
+        };
+        self.client.send(message).map_err(|(error, _)| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => SendError::Full,
+            Some(
+                RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition,
+            ) => SendError::UnknownPartition,
+            Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::State) => SendError::Broken,
+            code => SendError::Unsendable(code.unwrap_or(RDKafkaErrorCode::InvalidArgument)),
+        })
+    }
+
+    /// Records of one batch take at most this many bytes; a larger record goes alone.
+    pub fn batch_bytes(&self) -> u64 {
+        self.batch_bytes
+    }
+
+    /// Whether the cluster answers. Blocks up to `timeout`.
+    pub fn cluster(&self, timeout: Duration) -> Result<(), LinkProblem> {
+        match self.client.client().fetch_cluster_id(timeout) {
+            Some(_) => Ok(()),
+            None => Err(LinkProblem::cluster(RDKafkaErrorCode::OperationTimedOut, "no answer to a metadata request")),
+        }
+    }
+
+    /// How many partitions a topic has. Blocks up to `timeout`.
+    pub fn partition_count(&self, topic: &str, timeout: Duration) -> Result<usize, LinkProblem> {
+        let metadata = self
+            .client
+            .client()
+            .fetch_metadata(Some(topic), timeout)
+            .map_err(|error| LinkProblem::from_error(&error, topic))?;
+        let described = metadata.topics().iter().find(|described| described.name() == topic);
+        let described = described.ok_or_else(|| LinkProblem::topic(RDKafkaErrorCode::UnknownTopic, topic))?;
+        if let Some(error) = described.error() {
+            return Err(LinkProblem::topic(error.into(), topic));
+        }
+        if described.partitions().iter().all(|partition| partition.leader() < 0) {
+            return Err(LinkProblem::topic(RDKafkaErrorCode::LeaderNotAvailable, topic));
+        }
+        Ok(described.partitions().len())
+    }
+
+    /// Stops the producer: waits until `deadline` for what is in flight, then gives it up; every record that was
+    /// sent gets its answer. Blocks. Nothing may be sent any more.
+    pub fn retire(&self, deadline: Instant) {
+        self.client.context().retired.store(true, Ordering::Relaxed);
+        while self.client.in_flight_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if self.client.in_flight_count() > 0 {
+            self.client.purge(PurgeConfig::default().queue().inflight());
+            let deadline = Instant::now() + PURGE;
+            while self.client.in_flight_count() > 0 && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        self.finished.store(true, Ordering::Release);
+        if let Some(poller) = self.poller.lock().take() {
+            let _ = poller.join();
+        }
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.finished.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_the_pointer_and_the_wrap() {
+        for (slot, position) in [(0, 0), (7, 1), (Token::MAX_SLOTS as u32 - 1, POSITION_MASK), (3, POSITION_MASK + 5)] {
+            let token = Token::unpack(Token::new(slot, position).pack());
+            assert_eq!(token.slot, slot);
+            assert_eq!(token.position(position.saturating_sub(3)), position);
+            assert_eq!(token.position(position + 2), position);
+        }
+    }
+}

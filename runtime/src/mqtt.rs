@@ -1,0 +1,2 @@
+//! The MQTT edge.
+pub mod codec;

@@ -1,0 +1,510 @@
+//! What the threads of a Sink share: the logs, the producer that feeds on them, and what Kafka answered.
+//!
+//! Records enter on connection tasks ([`Core::store`]) and leave on the producer's polling thread
+//! ([`Deliveries::delivered`]). Both send while a partition's window has room, under that partition's lock, so
+//! that order holds from the socket to the partition. Slow matters (metadata, a new producer) are left to
+//! `maintenance`, which is woken through [`Core::attention`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwapOption;
+use bytestring::ByteString;
+use foldhash::fast::RandomState;
+use isthmus_api::sink::SinkSpec;
+use parking_lot::{Mutex, RwLock};
+use rdkafka::error::RDKafkaErrorCode as Code;
+use tokio::sync::Notify;
+
+use super::topic::{Partition, Topic, Totals};
+use super::{partitioner, settings};
+use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record, Report};
+use crate::kafka::error::{LinkProblem, connected};
+use crate::kafka::producer::{Deliveries, Producer, SendError, Token};
+use crate::message::now_millis;
+use crate::receipt::Receipt;
+use crate::status::{Link, LinkState};
+
+/// Topics a Sink with a topic template holds at a time; the one idle longest makes room.
+const MAX_TOPICS: usize = 1000;
+
+/// Why the producer has to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replace {
+    /// It broke.
+    Broken,
+    /// Kafka refused a batch as too large.
+    SmallerBatches,
+}
+
+/// Bytes that may be held and be in flight.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    pub(super) per_partition: AtomicU64,
+    pub(super) total: AtomicU64,
+    /// Bytes in flight in one partition.
+    pub(super) window: AtomicU64,
+    /// Topics held at a time.
+    pub(super) topics: AtomicUsize,
+}
+
+/// The shared part of a Sink.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) name: String,
+    pub(super) bounds: Bounds,
+    pub(super) topics: RwLock<HashMap<ByteString, Arc<Topic>, RandomState>>,
+    slots: RwLock<Slots>,
+    pub(super) producer: ArcSwapOption<Producer>,
+    /// Bytes over all logs.
+    bytes: AtomicU64,
+    /// Figures of records that never reached a log, and of topics that were evicted.
+    settled: Mutex<Counters>,
+    link: Mutex<Link>,
+    replace: Mutex<Option<Replace>>,
+    /// Nothing is sent until the producer has been replaced.
+    replacing: AtomicBool,
+    /// Largest batch of the producer, bytes.
+    batch_bytes: AtomicU64,
+    pub(super) attention: Notify,
+    /// Partitions that found the producer's queue full.
+    stalled: Mutex<Vec<u32>>,
+    any_stalled: AtomicBool,
+    /// Something happened that makes the link worth a look.
+    suspect: AtomicBool,
+    connected: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    partitions: Vec<Option<Arc<Partition>>>,
+    free: Vec<u32>,
+}
+
+impl Core {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            bounds: Bounds::default(),
+            topics: RwLock::default(),
+            slots: RwLock::default(),
+            producer: ArcSwapOption::empty(),
+            bytes: AtomicU64::new(0),
+            settled: Mutex::default(),
+            link: Mutex::new(Link {
+                state: LinkState::Connecting,
+                reason: "Starting",
+                message: "no answer from Kafka yet".into(),
+            }),
+            replace: Mutex::default(),
+            replacing: AtomicBool::new(false),
+            batch_bytes: AtomicU64::new(0),
+            attention: Notify::new(),
+            stalled: Mutex::default(),
+            any_stalled: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
+            connected: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn set_bounds(&self, spec: &SinkSpec) {
+        self.bounds.per_partition.store(spec.buffer.per_partition_limit.bytes(), Ordering::Relaxed);
+        self.bounds.total.store(spec.buffer.total_limit.bytes(), Ordering::Relaxed);
+        self.bounds.topics.store(MAX_TOPICS, Ordering::Relaxed);
+        self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.read().values().all(|topic| topic.is_empty())
+    }
+
+    /// Stores a record for `topic` and sends what the window allows.
+    pub(super) fn store(&self, topic: &str, record: Record, receipt: Option<Receipt>) -> Appended {
+        let (mut record, mut receipt) = (record, receipt);
+        loop {
+            let Some(topic) = self.topic(topic) else {
+                let mut settled = self.settled.lock();
+                settled.matched += 1;
+                settled.queue_full += 1;
+                if let Some(receipt) = receipt {
+                    receipt.resolve(crate::receipt::Outcome::QuotaExceeded);
+                }
+                return Appended::Refused;
+            };
+            match self.store_in(&topic, record, receipt) {
+                Ok(appended) => return appended,
+                Err(returned) => (record, receipt) = returned,
+            }
+        }
+    }
+
+    /// Counts a record that failed before it could be stored.
+    pub(super) fn count_failed(&self) {
+        let mut settled = self.settled.lock();
+        settled.matched += 1;
+        settled.failed += 1;
+    }
+
+    /// Gives the record back when the topic was evicted meanwhile.
+    fn store_in(
+        &self,
+        topic: &Topic,
+        record: Record,
+        receipt: Option<Receipt>,
+    ) -> Result<Appended, (Record, Option<Receipt>)> {
+        let state = topic.state.read();
+        if state.evicted {
+            return Err((record, receipt));
+        }
+        if state.active == 0 {
+            return Ok(self.append(&mut state.unassigned.lock(), record, receipt));
+        }
+        let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
+        let mut log = partition.log.lock();
+        let appended = self.append(&mut log, record, receipt);
+        self.pump(partition, &mut log);
+        Ok(appended)
+    }
+
+    fn append(&self, log: &mut PartitionLog, record: Record, receipt: Option<Receipt>) -> Appended {
+        let before = log.bytes();
+        let limits = Limits {
+            partition: self.bounds.per_partition.load(Ordering::Relaxed),
+            elsewhere: self.bytes.load(Ordering::Relaxed).saturating_sub(before),
+            total: self.bounds.total.load(Ordering::Relaxed),
+        };
+        let appended = log.append(record, receipt, limits);
+        self.account(before, log);
+        appended
+    }
+
+    fn account(&self, before: u64, log: &PartitionLog) {
+        self.bytes.fetch_add(log.bytes().wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// Sends queued records of a partition while its window has room.
+    fn pump(&self, partition: &Partition, log: &mut PartitionLog) {
+        if partition.held.load(Ordering::Relaxed) || partition.gone.load(Ordering::Relaxed) {
+            return;
+        }
+        let producer = self.producer.load();
+        let Some(producer) = producer.as_deref() else { return };
+        if self.replacing.load(Ordering::Relaxed) {
+            return;
+        }
+        let window = self.bounds.window.load(Ordering::Relaxed);
+        while let Some((position, record)) = log.next_to_send(window) {
+            match producer.send(&partition.topic, partition.id, record, Token::new(partition.slot, position)) {
+                Ok(()) => log.mark_sent(),
+                Err(SendError::Full) => {
+                    self.stalled.lock().push(partition.slot);
+                    self.any_stalled.store(true, Ordering::Release);
+                    return;
+                }
+                Err(SendError::UnknownPartition) => return self.hold(partition),
+                Err(SendError::Broken) => return self.ask_to_replace(Replace::Broken),
+                Err(SendError::Unsendable(code)) => {
+                    tracing::warn!(sink = self.name, topic = %partition.topic, "record cannot be sent: {code}");
+                    let before = log.bytes();
+                    log.mark_unsendable();
+                    self.account(before, log);
+                }
+            }
+        }
+    }
+
+    /// Stops sending to a topic until maintenance has seen that Kafka takes it again.
+    fn hold(&self, partition: &Partition) {
+        if !partition.held.swap(true, Ordering::Relaxed) {
+            self.attention.notify_one();
+        }
+    }
+
+    fn ask_to_replace(&self, why: Replace) {
+        self.replacing.store(true, Ordering::Relaxed);
+        let mut replace = self.replace.lock();
+        if *replace != Some(Replace::Broken) {
+            *replace = Some(why);
+        }
+        self.attention.notify_one();
+    }
+
+    /// Whether, and why, the producer has to be replaced.
+    pub(super) fn replacement(&self) -> Option<Replace> {
+        *self.replace.lock()
+    }
+
+    /// A producer takes over. Whatever was asked for concerned the one before.
+    pub(super) fn install(&self, producer: Producer) {
+        *self.replace.lock() = None;
+        self.batch_bytes.store(producer.batch_bytes(), Ordering::Relaxed);
+        self.producer.store(Some(Arc::new(producer)));
+        self.replacing.store(false, Ordering::Relaxed);
+        self.pump_all();
+    }
+
+    /// Sends again after a hold was lifted or a producer was replaced.
+    fn pump_all(&self) {
+        for topic in self.all_topics() {
+            for partition in &topic.state.read().partitions {
+                self.pump(partition, &mut partition.log.lock());
+            }
+        }
+    }
+
+    fn pump_stalled(&self) {
+        self.any_stalled.store(false, Ordering::Release);
+        let stalled = std::mem::take(&mut *self.stalled.lock());
+        for slot in stalled {
+            if let Some(partition) = self.partition(slot) {
+                self.pump(&partition, &mut partition.log.lock());
+            }
+        }
+    }
+
+    /// After the producer was taken away, makes sure that nobody is still sending with it.
+    pub(super) fn wait_for_senders(&self) {
+        for topic in self.all_topics() {
+            for partition in &topic.state.read().partitions {
+                drop(partition.log.lock());
+            }
+        }
+    }
+
+    fn partition(&self, slot: u32) -> Option<Arc<Partition>> {
+        self.slots.read().partitions.get(slot as usize)?.clone()
+    }
+
+    /// The topic of this name, made when it is new; `None` when there are too many.
+    fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        let now = now_millis();
+        if let Some(topic) = self.topics.read().get(name) {
+            topic.used_at.store(now, Ordering::Relaxed);
+            return Some(Arc::clone(topic));
+        }
+        let mut topics = self.topics.write();
+        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
+            let idle = topics.values().filter(|topic| topic.is_empty());
+            let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
+            if !self.evict(&longest) {
+                return None;
+            }
+            topics.remove(&longest.name);
+        }
+        let name = ByteString::from(name);
+        let topic = topics.entry(name.clone()).or_insert_with(|| Arc::new(Topic::new(name, now)));
+        self.attention.notify_one();
+        Some(Arc::clone(topic))
+    }
+
+    fn evict(&self, topic: &Topic) -> bool {
+        let totals = topic.totals();
+        let mut state = topic.state.write();
+        if totals.bytes > 0 || !state.unassigned.lock().is_empty() {
+            return false;
+        }
+        state.evicted = true;
+        let mut slots = self.slots.write();
+        for partition in state.partitions.drain(..) {
+            slots.partitions[partition.slot as usize] = None;
+            slots.free.push(partition.slot);
+        }
+        *self.settled.lock() += totals.counters;
+        true
+    }
+
+    pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().values().cloned().collect()
+    }
+
+    /// Kafka says that `topic` has `count` partitions: new ones join, and records that waited for the first
+    /// answer get their partition. Records of partitions that went away (the topic was made anew, smaller) move to
+    /// those that are left.
+    pub(super) fn assign(&self, topic: &Topic, count: usize) {
+        let mut state = topic.state.write();
+        if state.evicted {
+            return;
+        }
+        let known = state.partitions.len();
+        if known != count {
+            tracing::info!(sink = self.name, topic = %topic.name, partitions = count, "partitions known");
+        }
+        let mut slots = self.slots.write();
+        for id in known..count {
+            let slot = slots.free.pop().unwrap_or(slots.partitions.len() as u32);
+            if slot as usize >= Token::MAX_SLOTS {
+                tracing::error!(sink = self.name, "more than {} partitions in one Sink", Token::MAX_SLOTS);
+                break;
+            }
+            let partition = Arc::new(Partition {
+                slot,
+                id: id as i32,
+                topic: topic.name.clone(),
+                log: Mutex::default(),
+                held: Arc::clone(&topic.held),
+                gone: AtomicBool::new(false),
+            });
+            if slot as usize == slots.partitions.len() {
+                slots.partitions.push(None);
+            }
+            slots.partitions[slot as usize] = Some(Arc::clone(&partition));
+            state.partitions.push(partition);
+        }
+        drop(slots);
+        if state.partitions.is_empty() {
+            return;
+        }
+        state.active = count.min(state.partitions.len());
+        topic.held.store(false, Ordering::Relaxed);
+        for (id, partition) in state.partitions.iter().enumerate() {
+            partition.gone.store(id >= state.active, Ordering::Relaxed);
+        }
+        let mut waiting: Vec<_> = state.unassigned.lock().take_queued().collect();
+        for gone in &state.partitions[state.active..] {
+            waiting.extend(gone.log.lock().take_queued());
+        }
+        for (record, receipt) in waiting {
+            let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
+            partition.log.lock().adopt((record, receipt));
+        }
+        for partition in &state.partitions[..state.active] {
+            self.pump(partition, &mut partition.log.lock());
+        }
+    }
+
+    /// Says once what changed about the link.
+    pub(super) fn set_link(&self, new: Link) {
+        let mut link = self.link.lock();
+        if *link != new {
+            match new.state {
+                LinkState::Connected => tracing::info!(sink = self.name, "connected to Kafka"),
+                LinkState::Connecting => tracing::warn!(sink = self.name, reason = new.reason, "{}", new.message),
+            }
+            self.connected.store(new.state == LinkState::Connected, Ordering::Relaxed);
+            *link = new;
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_suspicion(&self) -> bool {
+        self.suspect.swap(false, Ordering::Relaxed)
+    }
+
+    fn suspect(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+        self.attention.notify_one();
+    }
+
+    pub(super) fn link(&self) -> Link {
+        self.link.lock().clone()
+    }
+
+    /// Figures over everything, now.
+    pub(super) fn totals(&self) -> Totals {
+        let topics = self.topics.read();
+        let mut totals = Totals { counters: *self.settled.lock(), ..Totals::default() };
+        for topic in topics.values() {
+            totals += topic.totals();
+        }
+        totals
+    }
+
+    /// Gives up on all records: the Sink is gone.
+    pub(super) fn abandon(&self) -> u64 {
+        let before = self.totals().counters.sink_deleted;
+        for topic in self.all_topics() {
+            let state = topic.state.read();
+            for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log)) {
+                let mut log = log.lock();
+                let bytes = log.bytes();
+                log.abandon();
+                self.account(bytes, &log);
+            }
+        }
+        self.totals().counters.sink_deleted - before
+    }
+
+    /// What an error about a sent record means for it.
+    fn judge(&self, code: Code, partition: &Partition, cost: u64) -> Report {
+        match code {
+            Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
+                if cost >= self.batch_bytes.load(Ordering::Relaxed) {
+                    return Report::Failed;
+                }
+                self.ask_to_replace(Replace::SmallerBatches);
+                Report::Again
+            }
+            Code::InvalidTopic | Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => Report::Failed,
+            Code::Fatal
+            | Code::OutOfOrderSequenceNumber
+            | Code::UnknownProducerId
+            | Code::InvalidProducerEpoch
+            | Code::Fenced => {
+                self.ask_to_replace(Replace::Broken);
+                Report::Again
+            }
+            Code::PurgeQueue | Code::PurgeInflight => Report::Again,
+            other => {
+                self.set_link(LinkProblem::topic(other, &partition.topic).into());
+                self.hold(partition);
+                Report::Again
+            }
+        }
+    }
+}
+
+impl Deliveries for Core {
+    fn delivered(&self, token: Token, result: Result<(), Code>) {
+        let Some(partition) = self.partition(token.slot) else { return };
+        let mut log = partition.log.lock();
+        let position = token.position(log.acknowledged());
+        let report = match result {
+            Ok(()) => {
+                if !self.is_connected() {
+                    self.suspect();
+                }
+                Report::Delivered
+            }
+            Err(code) => {
+                let report = self.judge(code, &partition, log.cost_at(position).unwrap_or(0));
+                if report == Report::Failed {
+                    tracing::warn!(sink = self.name, topic = %partition.topic, "Kafka refused a record: {code}");
+                }
+                report
+            }
+        };
+        let before = log.bytes();
+        log.report(position, report);
+        self.account(before, &log);
+        self.pump(&partition, &mut log);
+        drop(log);
+        if self.any_stalled.load(Ordering::Acquire) {
+            self.pump_stalled();
+        }
+    }
+
+    fn unreachable(&self, problem: LinkProblem) {
+        // One broker of several may be away: only the whole cluster, or refused credentials, is the Sink's state.
+        // Anything else makes maintenance look for itself.
+        if problem.is_whole_cluster() {
+            self.set_link(problem.into());
+        }
+        self.suspect();
+    }
+
+    fn broken(&self, reason: &str) {
+        tracing::warn!(sink = self.name, "the producer cannot go on ({reason}): replacing it, records are kept");
+        self.ask_to_replace(Replace::Broken);
+    }
+}
+
+impl Core {
+    /// Marks the link as up.
+    pub(super) fn set_connected(&self) {
+        self.set_link(connected());
+    }
+}

@@ -1,0 +1,176 @@
+//! The slow matters of a Sink, in one task: starting and replacing its producer, asking Kafka for partitions,
+//! keeping its link state true.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use rdkafka::config::ClientConfig;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Replace};
+use super::topic::Topic;
+use crate::kafka::error::LinkProblem;
+use crate::kafka::producer::{Deliveries, Producer};
+
+/// How long a producer whose settings changed may finish what is in flight; the rest is sent again by the new one.
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// Batches are not made smaller than this, whatever Kafka says of them.
+const SMALLEST_BATCH: u64 = 1024;
+
+/// Everything that makes a producer. A change of these makes a new one; the buffers stay.
+#[derive(Debug, Clone)]
+pub(super) struct ProducerSettings {
+    pub(super) config: ClientConfig,
+    /// Largest batch, bytes.
+    pub(super) batch_bytes: u64,
+    /// How long a metadata request may take.
+    pub(super) metadata_timeout: Duration,
+    /// Partitions are asked for again this often.
+    pub(super) refresh: Duration,
+    /// … and never sooner than this after a refusal.
+    pub(super) min_refresh: Duration,
+    /// The link is checked this often.
+    pub(super) health_check: Duration,
+}
+
+impl ProducerSettings {
+    /// Whether a producer made from these would be the same.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.config.config_map() == other.config.config_map()
+            && self.batch_bytes == other.batch_bytes
+            && self.metadata_timeout == other.metadata_timeout
+            && self.refresh == other.refresh
+            && self.min_refresh == other.min_refresh
+    }
+}
+
+/// Runs until `stop`; the producer is then still there for [`Core`] to drain.
+pub(super) async fn maintain(
+    core: Arc<Core>,
+    mut settings: watch::Receiver<Arc<ProducerSettings>>,
+    stop: CancellationToken,
+) {
+    let mut current = Arc::clone(&settings.borrow_and_update());
+    let mut batch_bytes = current.batch_bytes;
+    let mut asked: HashMap<ByteString, Instant> = HashMap::new();
+    while !stop.is_cancelled() {
+        let replace = core.replacement();
+        if settings.has_changed().unwrap_or(false) {
+            current = Arc::clone(&settings.borrow_and_update());
+            batch_bytes = current.batch_bytes;
+            retire(&core, HANDOVER).await;
+        } else if let Some(replace) = replace {
+            let grace = match replace {
+                Replace::Broken => Duration::ZERO,
+                Replace::SmallerBatches => {
+                    batch_bytes = (batch_bytes / 2).max(SMALLEST_BATCH);
+                    tracing::warn!(sink = core.name, batch_bytes, "Kafka refused a batch as too large: halving batches");
+                    HANDOVER
+                }
+            };
+            retire(&core, grace).await;
+        }
+        let wait = if let Err(problem) = ensure_producer(&core, &current, batch_bytes) {
+            core.set_link(problem.into());
+            current.min_refresh
+        } else {
+            check(&core, &current, &mut asked).await
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = core.attention.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+            changed = settings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                settings.mark_changed();
+            }
+        }
+    }
+}
+
+fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings, batch_bytes: u64) -> Result<(), LinkProblem> {
+    if core.producer.load().is_some() {
+        return Ok(());
+    }
+    let deliveries = Arc::clone(core) as Arc<dyn Deliveries>;
+    let producer = Producer::start(&core.name, settings.config.clone(), batch_bytes, deliveries)
+        .map_err(|error| LinkProblem::from_error(&error, &core.name))?;
+    core.install(producer);
+    Ok(())
+}
+
+/// Takes the producer away and waits for the answers of what it has in flight; what it gives up on is queued again.
+pub(super) async fn retire(core: &Arc<Core>, grace: Duration) {
+    let Some(producer) = core.producer.swap(None) else { return };
+    core.wait_for_senders();
+    let retired = tokio::task::spawn_blocking(move || producer.retire(Instant::now() + grace)).await;
+    if let Err(error) = retired {
+        tracing::error!(sink = core.name, "retiring a producer failed: {error}");
+    }
+}
+
+/// Asks Kafka about the topics that are due and says how long to wait until the next time.
+async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMap<ByteString, Instant>) -> Duration {
+    let topics = core.all_topics();
+    let suspect = core.take_suspicion();
+    if asked.len() > topics.len() {
+        asked.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
+    }
+    let mut wait = settings.refresh.min(settings.health_check);
+    let mut problem = None;
+    // A topic that was refused a moment ago is not due yet: the state it led to stands.
+    let mut refused_before = false;
+    if topics.is_empty() {
+        problem = ask(core, settings, None).await.err();
+    }
+    for topic in topics {
+        let due_in = asked.get(&topic.name).map_or(Duration::ZERO, |asked| {
+            let interval = if topic.needs_metadata() {
+                settings.min_refresh
+            } else if core.is_connected() && !suspect {
+                settings.refresh.min(settings.health_check)
+            } else {
+                Duration::ZERO
+            };
+            interval.saturating_sub(asked.elapsed())
+        });
+        if due_in > Duration::ZERO {
+            refused_before |= topic.needs_metadata();
+            wait = wait.min(due_in);
+            continue;
+        }
+        let answer = ask(core, settings, Some(&topic)).await;
+        asked.insert(topic.name.clone(), Instant::now());
+        problem = answer.err().or(problem);
+    }
+    if let Some(problem) = problem {
+        // An unreachable Kafka was already waited for; a refusal is asked about again after the floor.
+        let again = if problem.is_silence() { Duration::from_millis(100) } else { settings.min_refresh };
+        wait = wait.min(again);
+        core.set_link(problem.into());
+    } else if !refused_before {
+        core.set_connected();
+    }
+    wait
+}
+
+/// One metadata request, about a topic or, without one, only about the cluster.
+async fn ask(core: &Arc<Core>, settings: &ProducerSettings, topic: Option<&Arc<Topic>>) -> Result<(), LinkProblem> {
+    let Some(producer) = core.producer.load_full() else { return Ok(()) };
+    let (timeout, name) = (settings.metadata_timeout, topic.map(|topic| topic.name.clone()));
+    let answer = tokio::task::spawn_blocking(move || match name {
+        Some(name) => producer.partition_count(&name, timeout),
+        None => producer.cluster(timeout).map(|()| 0),
+    });
+    let count = answer.await.map_err(|error| LinkProblem::internal(&error))??;
+    if let Some(topic) = topic {
+        core.assign(topic, count);
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! A Sink against librdkafka's mock cluster: the real protocol and client, and faults on demand.
+
+use std::time::Duration;
+
+use isthmus_api::connector::Kafka;
+use isthmus_api::sink::{PartitionStrategy, SinkSpec};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use super::*;
+use crate::buffer::{Appended, Record};
+use crate::receipt::{Outcome, Window};
+use crate::status::LinkState;
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+fn kafka(cluster: &Cluster) -> Kafka {
+    let mut kafka = Kafka::new(vec![cluster.bootstrap_servers()]);
+    kafka.min_metadata_refresh_interval = isthmus_api::duration::Duration::from_millis(100);
+    kafka.metadata_request_timeout = isthmus_api::duration::Duration::from_millis(1000);
+    kafka
+}
+
+fn spec(topic: &str) -> SinkSpec {
+    SinkSpec { partition_strategy: PartitionStrategy::KeyDispatch, ..SinkSpec::new("kafka", topic) }
+}
+
+fn record(key: &str, value: &str) -> Record {
+    let spread = partitioner::murmur2(key.as_bytes());
+    Record::new(Some(key.as_bytes()), Some(value.as_bytes()), 1, Some(spread))
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn adds_up(sink: &status::Sink) -> bool {
+    sink.matched == sink.success + sink.failed + sink.dropped + sink.queuing + sink.inflight
+}
+
+/// What a partition holds, read with a consumer of its own.
+fn read(cluster: &Cluster, topic: &str, partition: i32, count: usize) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "reader")
+        .create()
+        .unwrap();
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    consumer.assign(&assignment).unwrap();
+    let mut values = Vec::new();
+    while values.len() < count {
+        let message = consumer.poll(Duration::from_secs(20)).expect("a record within 20 s").unwrap();
+        values.push(String::from_utf8(message.payload().unwrap().to_vec()).unwrap());
+    }
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_wait_for_their_topic_and_arrive_in_order() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("later", 1, 1).unwrap();
+    cluster.topic_error("later", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let sink = Sink::start("s", &spec("later"), &kafka(&cluster));
+    let mut window = Window::for_publisher();
+    for number in 0..100 {
+        let stored = window.track(number, |tracker| {
+            sink.core.store("later", record("k", &number.to_string()), Some(tracker.receipt()))
+        });
+        assert_eq!(stored, Appended::Stored);
+    }
+    until("the missing topic is reported", || sink.snapshot().link.reason == "TopicNotFound").await;
+    assert_eq!(sink.snapshot().queuing, 100);
+    window.collect();
+    assert_eq!(window.pop_settled(), None);
+
+    cluster.topic_error("later", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    until("all are delivered", || sink.snapshot().success == 100).await;
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    window.collect();
+    let settled: Vec<_> = std::iter::from_fn(|| window.pop_settled()).collect();
+    assert_eq!(settled, (0..100).map(|number| (number, Outcome::Safe)).collect::<Vec<_>>());
+    assert_eq!(read(&cluster, "later", 0, 100), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(sink.drain(Instant::now() + Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    sink.core.store("t", record("k", "first"), None);
+    until("the first is delivered", || sink.snapshot().success == 1).await;
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER; 3],
+    );
+    for number in 0..1000 {
+        sink.core.store("t", record(&format!("key-{}", number % 7), &number.to_string()), None);
+    }
+    until("all are delivered", || sink.snapshot().success == 1001).await;
+    assert!(adds_up(&sink.snapshot()));
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_too_large_fails_and_the_next_ones_flow() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let mut spec = spec("t");
+    spec.max_batch_bytes = isthmus_api::size::Size::from_bytes(1024);
+    let sink = Sink::start("s", &spec, &kafka(&cluster));
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let mut window = Window::for_publisher();
+    window.track("large", |tracker| sink.core.store("t", record("k", &"x".repeat(4000)), Some(tracker.receipt())));
+    window.track("next", |tracker| sink.core.store("t", record("k", "small"), Some(tracker.receipt())));
+    until("the next is delivered", || sink.snapshot().success == 1).await;
+    let snapshot = sink.snapshot();
+    assert_eq!((snapshot.failed, snapshot.matched), (1, 2));
+    window.collect();
+    assert_eq!(window.pop_settled(), Some(("large", Outcome::Rejected)));
+    assert_eq!(window.pop_settled(), Some(("next", Outcome::Safe)));
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_too_large_is_made_smaller_and_sent_again() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2]);
+    for number in 0..500 {
+        sink.core.store("t", record("k", &number.to_string()), None);
+    }
+    until("all are delivered", || sink.snapshot().success == 500).await;
+    let snapshot = sink.snapshot();
+    assert!(snapshot.retried > 0 && snapshot.failed == 0, "{snapshot:?}");
+    assert_eq!(read(&cluster, "t", 0, 500).first().map(String::as_str), Some("0"));
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buffer_outlives_an_outage_and_its_figures_add_up() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 3, 1).unwrap();
+    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.broker_down(1).unwrap();
+    for number in 0..5000 {
+        sink.core.store("t", record(&(number % 10).to_string(), &number.to_string()), None);
+        assert!(adds_up(&sink.snapshot()));
+    }
+    until("the outage is reported", || sink.snapshot().link.state == LinkState::Connecting).await;
+    assert_eq!(sink.snapshot().link.reason, "KafkaUnreachable");
+    cluster.broker_up(1).unwrap();
+    until("all are delivered", || sink.snapshot().success == 5000).await;
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    assert_eq!(sink.drain(Instant::now() + Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_settings_replace_the_producer_and_keep_the_records() {
+    let old = MockCluster::new(1).unwrap();
+    let new = MockCluster::new(1).unwrap();
+    old.create_topic("t", 1, 1).unwrap();
+    new.create_topic("t", 1, 1).unwrap();
+    let sink = Sink::start("s", &spec("t"), &kafka(&old));
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    old.broker_down(1).unwrap();
+    for number in 0..100 {
+        sink.core.store("t", record("k", &number.to_string()), None);
+    }
+    sink.reconfigure(&spec("t"), &kafka(&new));
+    until("all are delivered", || sink.snapshot().success == 100).await;
+    assert_eq!(read(&new, "t", 0, 100), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.broker_down(1).unwrap();
+    let mut window = Window::for_publisher();
+    window.track((), |tracker| sink.core.store("t", record("k", "v"), Some(tracker.receipt())));
+    assert_eq!(sink.drain(Instant::now() + Duration::from_millis(50)).await, 1);
+    assert_eq!(sink.snapshot().dropped, 1);
+    window.collect();
+    assert_eq!(window.pop_settled(), Some(((), Outcome::Unavailable)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_topics_share_a_sink_and_idle_ones_make_room() {
+    let cluster = MockCluster::new(1).unwrap();
+    let names: Vec<String> = (0..15).map(|number| format!("t{number}")).collect();
+    for name in &names {
+        cluster.create_topic(name, 1, 1).unwrap();
+    }
+    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    sink.core.bounds.topics.store(10, std::sync::atomic::Ordering::Relaxed);
+    for (count, name) in names.iter().enumerate() {
+        assert_eq!(sink.core.store(name, record("k", "v"), None), Appended::Stored);
+        until("delivered so far", || sink.snapshot().success == count as u64 + 1).await;
+    }
+    assert_eq!(sink.core.topics.read().len(), 10);
+    assert!(adds_up(&sink.snapshot()));
+
+    cluster.broker_down(1).unwrap();
+    for name in &names[..10] {
+        sink.core.store(name, record("k", "v"), None);
+    }
+    let stored = sink.core.store(&names[10], record("k", "v"), None);
+    assert_eq!(stored, Appended::Refused, "no topic is idle: a new one has no room");
+    assert!(adds_up(&sink.snapshot()));
+    sink.drain(Instant::now()).await;
+}
