@@ -13,3 +13,4 @@ mod publish;
 mod reload;
 mod rules;
 mod source;
+mod stop;

@@ -160,3 +160,21 @@ fn undelivered_record_comes_again_after_a_crash() -> Result<()> {
     assert_eq!(again.payload, b"one");
     Ok(())
 }
+
+#[test]
+fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
+    let mut kafka = Kafka::private()?;
+    let topic = kafka.topic("commands")?;
+    let isthmus =
+        Start::on(&kafka).manifests(&manifest::file(&[commands("group").and("topicMapping", mapping(&topic))]))?;
+    let subscriber = Subscriber::start(isthmus.mqtt(), Version::V5, "cmd/#", &[])?;
+    kafka.write(&topic, "before", "1", &[])?;
+    assert_eq!(subscriber.payload("cmd/before", SOON)?, "1");
+    kafka.broker()?.crash()?;
+    isthmus.wait_for_state("sources", "commands", "Connecting")?;
+    kafka.broker()?.start_again()?;
+    kafka.write(&topic, "after", "2", &[])?;
+    assert_eq!(subscriber.payload("cmd/after", 3 * SOON)?, "2");
+    isthmus.wait_for_state("sources", "commands", "Connected")?;
+    Ok(())
+}
