@@ -37,7 +37,7 @@ pub enum Version {
 }
 
 /// A packet that a client may send once it is connected.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {
     /// An application message.
     Publish(Publish),

@@ -5,6 +5,7 @@
 mod announced;
 mod bad_input;
 mod client;
+mod codec;
 mod delivering;
 mod edge;
 mod publishing;

@@ -12,7 +12,7 @@ use super::reason::{ReasonCode, Violation};
 use crate::message::{PublishProperties, QoS};
 
 /// A publication of a client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
     /// The client may have sent it before.
     pub dup: bool,

@@ -10,7 +10,7 @@ use super::reason::{ReasonCode, Violation};
 use crate::message::QoS;
 
 /// A client's wish for messages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscribe {
     /// Comes back in SUBACK.
     pub packet_id: u16,
@@ -28,7 +28,7 @@ pub struct SubscriptionOptions {
 }
 
 /// A client's wish for no more messages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsubscribe {
     /// Comes back in UNSUBACK.
     pub packet_id: u16,
