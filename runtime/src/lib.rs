@@ -7,6 +7,7 @@ pub mod message;
 pub mod metrics;
 pub mod mqtt;
 pub mod receipt;
+pub mod record;
 pub mod rule;
 pub mod sink;
 pub mod source;

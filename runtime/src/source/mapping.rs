@@ -91,7 +91,13 @@ impl Mapper {
         })
     }
 
-    fn publish(&self, mapping: &Mapping, columns: &RecordColumns<'_>, record: &Record, tracker: &mut Tracker<'_>) -> Result<(), String> {
+    fn publish(
+        &self,
+        mapping: &Mapping,
+        columns: &RecordColumns<'_>,
+        record: &Record,
+        tracker: &mut Tracker<'_>,
+    ) -> Result<(), String> {
         if mapping.payload_is_json
             && let Some((part, field)) = columns.not_text()
         {
@@ -148,9 +154,10 @@ impl Mapping {
             })
         };
         let payload = compile("payloadTemplate", &mapping.payload_template, TemplateKind::Action)?;
+        let payload_is_json = payload.variables().any(|variable| variable.path.is_empty());
         Ok(Self {
             topic: compile("mqttTopic", topic, TemplateKind::Topic)?,
-            payload_is_json: payload.variables().any(|variable| variable.path.is_empty()),
+            payload_is_json,
             payload,
             qos: if mapping.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce },
         })
