@@ -86,7 +86,12 @@ impl Sink {
 
     /// Makes a rule's output a record and takes responsibility for it. In `Sync` mode the tracker gets its receipt when
     /// Kafka has answered; in `Async` mode the record is safe as soon as it is in the buffer.
-    pub fn write(&self, row: &Row, origin: Origin<'_>, mut tracker: Option<&mut Tracker<'_>>) -> Result<(), ActionError> {
+    pub fn write(
+        &self,
+        row: &Row,
+        origin: Origin<'_>,
+        mut tracker: Option<&mut Tracker<'_>>,
+    ) -> Result<(), ActionError> {
         let writing = self.writing.load();
         let (topic, record) = writing.render(row, origin).map_err(|problem| {
             self.core.count_failed();

@@ -67,11 +67,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Every combination that the bounds of the resource allow is one that librdkafka takes; where its own limits are
+    /// narrower, the nearest value is used.
     fn client_config(&self) -> ClientConfig {
         let millis = |duration: Duration| duration.as_millis().to_string();
         let fetch_bytes = self.max_fetch_bytes.to_string();
         // New topics and partitions are seen within this time; librdkafka's default is 5 minutes.
         let metadata_refresh = self.min_metadata_refresh_interval.max(Duration::from_secs(10));
+        // Without any wait an idle consumer would ask as fast as Kafka answers.
+        let wait = self.max_wait.clamp(Duration::from_millis(10), Duration::from_secs(298));
+        // An answer that Kafka holds back for that long is not one that is overdue.
+        let request_timeout = self.request_timeout.clamp(wait + Duration::from_secs(2), Duration::from_secs(300));
         let mut config = client::base(&self.bootstrap_servers, &self.name);
         config
             .set("group.id", &self.group_id)
@@ -93,15 +99,20 @@ impl Settings {
             .set("isolation.level", "read_committed")
             .set("allow.auto.create.topics", "false")
             .set("fetch.min.bytes", "1")
-            .set("fetch.wait.max.ms", millis(self.max_wait))
+            .set("fetch.wait.max.ms", millis(wait))
             .set("fetch.message.max.bytes", &fetch_bytes)
-            .set("fetch.max.bytes", &fetch_bytes)
+            .set("fetch.max.bytes", self.max_fetch_bytes.max(1_000).to_string())
+            // librdkafka wants it to be no larger than a fetch.
             .set("message.max.bytes", self.max_fetch_bytes.clamp(1_000, 1_000_000).to_string())
+            .set(
+                "receive.message.max.bytes",
+                self.max_fetch_bytes.saturating_mul(2).clamp(100_000_000, 2_147_483_647).to_string(),
+            )
             // What waits in librdkafka is bounded too: the window of the Source is the real prefetch.
             .set("queued.min.messages", "1000")
-            .set("queued.max.messages.kbytes", (self.max_fetch_bytes / 1024 * 4).max(1024).to_string())
+            .set("queued.max.messages.kbytes", (self.max_fetch_bytes / 1024 * 4).clamp(1_024, 2_097_151).to_string())
             .set("socket.connection.setup.timeout.ms", millis(self.connect_timeout.max(Duration::from_secs(1))))
-            .set("socket.timeout.ms", millis(self.request_timeout))
+            .set("socket.timeout.ms", millis(request_timeout))
             .set("topic.metadata.refresh.interval.ms", millis(metadata_refresh))
             .set("statistics.interval.ms", millis(self.statistics_interval));
         config

@@ -211,7 +211,9 @@ impl ActiveRule {
             return;
         }
         self.figures.passed.fetch_add(1, Ordering::Relaxed);
-        if self.actions.is_empty() && let Some(tracker) = tracker.as_deref_mut() {
+        if self.actions.is_empty()
+            && let Some(tracker) = tracker.as_deref_mut()
+        {
             tracker.settle(Outcome::Safe);
         }
         let length = context.path.map_or(0, |path| path.length) + 1;

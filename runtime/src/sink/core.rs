@@ -423,7 +423,8 @@ impl Core {
         let before = self.totals().counters.sink_deleted;
         for topic in self.all_topics() {
             let state = topic.state.read();
-            for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log)) {
+            for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log))
+            {
                 let mut log = log.lock();
                 let bytes = log.bytes();
                 log.abandon();

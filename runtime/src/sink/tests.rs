@@ -119,10 +119,8 @@ async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
     let sink = Sink::start(&plan("t", &cluster)).unwrap();
     sink.core.store("t", record("k", "first"), None);
     until("the first is delivered", || sink.snapshot().success == 1).await;
-    cluster.request_errors(
-        RDKafkaApiKey::Produce,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER; 3],
-    );
+    cluster
+        .request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER; 3]);
     for number in 0..1000 {
         sink.core.store("t", record(&format!("key-{}", number % 7), &number.to_string()), None);
     }

@@ -56,7 +56,8 @@ impl Writing {
         let action = |field: &str, text: &str| {
             Template::compile(text, TemplateKind::Action).map_err(|error| format!("{field}: {}", error.message))
         };
-        let topic = Template::compile(&plan.topic, TemplateKind::Topic).map_err(|error| format!("topic: {}", error.message))?;
+        let topic =
+            Template::compile(&plan.topic, TemplateKind::Topic).map_err(|error| format!("topic: {}", error.message))?;
         Ok(Self {
             topic: match topic.constant() {
                 Some(name) => Topic::Fixed(ByteString::from(name.as_ref())),
@@ -87,7 +88,12 @@ impl Writing {
         rendered
     }
 
-    fn render_with(&self, scratch: &mut Scratch, row: &Row, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
+    fn render_with(
+        &self,
+        scratch: &mut Scratch,
+        row: &Row,
+        origin: Origin<'_>,
+    ) -> Result<(ByteString, Record), String> {
         let Scratch { key, value, text } = scratch;
         (key.clear(), value.clear(), text.clear());
         // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
@@ -107,7 +113,10 @@ impl Writing {
             Topic::Fixed(name) => name.clone(),
             Topic::Template(template) => {
                 text.clear();
-                template.render(row, MissingPolicy::Error, text).map(drop).map_err(|error| format!("topic: {error}"))?;
+                template
+                    .render(row, MissingPolicy::Error, text)
+                    .map(drop)
+                    .map_err(|error| format!("topic: {error}"))?;
                 let name = std::str::from_utf8(text).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
                 legal_topic(name)?;
                 ByteString::from(name)

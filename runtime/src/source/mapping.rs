@@ -91,7 +91,13 @@ impl Mapper {
         })
     }
 
-    fn publish(&self, mapping: &Mapping, columns: &RecordColumns<'_>, record: &Record, tracker: &mut Tracker<'_>) -> Result<(), String> {
+    fn publish(
+        &self,
+        mapping: &Mapping,
+        columns: &RecordColumns<'_>,
+        record: &Record,
+        tracker: &mut Tracker<'_>,
+    ) -> Result<(), String> {
         if mapping.payload_is_json
             && let Some((part, field)) = columns.not_text()
         {

@@ -301,3 +301,47 @@ async fn stopping_with_kafka_away_ends_at_the_deadline_and_says_what_is_open() {
     assert_eq!(left, Left { unsettled: 0, commit_unconfirmed: true });
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }
+
+#[tokio::test]
+async fn everything_the_resource_allows_is_taken_by_librdkafka() {
+    struct Ignore;
+    impl Handler for Ignore {
+        fn handle(&self, _: &Record, _: &mut Tracker<'_>) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    let seconds = Duration::from_secs;
+    let least = Settings {
+        name: "a".to_owned(),
+        bootstrap_servers: "127.0.0.1:1".to_owned(),
+        group_id: "g".to_owned(),
+        topics: vec!["t".to_owned()],
+        offset_reset: OffsetReset::Latest,
+        max_fetch_bytes: 1,
+        max_wait: Duration::ZERO,
+        commit_interval: Duration::from_millis(100),
+        connect_timeout: seconds(1),
+        metadata_request_timeout: seconds(1),
+        min_metadata_refresh_interval: Duration::from_millis(100),
+        request_timeout: seconds(1),
+        session_timeout: seconds(6),
+        statistics_interval: seconds(1),
+    };
+    let most = Settings {
+        max_fetch_bytes: 512 * 1024 * 1024,
+        max_wait: seconds(300),
+        commit_interval: seconds(3600),
+        connect_timeout: seconds(300),
+        metadata_request_timeout: seconds(300),
+        min_metadata_refresh_interval: seconds(60),
+        request_timeout: seconds(300),
+        session_timeout: seconds(45),
+        ..least.clone()
+    };
+    let short_requests = Settings { request_timeout: seconds(1), ..most.clone() };
+    for settings in [least, most, short_requests] {
+        let source = Source::start_with(settings.clone(), Arc::new(Ignore));
+        assert!(source.is_ok(), "{settings:?}: {}", source.unwrap_err());
+        source.unwrap().stop(Instant::now()).await;
+    }
+}
