@@ -40,13 +40,13 @@ pub enum AdminError {
     )]
     InUse {
         /// The address.
-        address: String,
+        address: SocketAddr,
     },
     /// The address cannot be bound for another reason.
     #[error("the admin address {address} cannot be used: {source}; choose another with `--admin HOST:PORT`")]
     Bind {
         /// The address.
-        address: String,
+        address: SocketAddr,
         /// What the operating system says.
         #[source]
         source: io::Error,
@@ -64,12 +64,12 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Binds `HOST:PORT`; port 0 chooses a free one. Apart from [`Admin::serve`], so that a port that is taken is
+    /// Binds; port 0 chooses a free one. Apart from [`Admin::serve`], so that a port that is taken is
     /// found before anything is started.
-    pub async fn bind(address: &str) -> Result<Self, AdminError> {
+    pub async fn bind(address: SocketAddr) -> Result<Self, AdminError> {
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => AdminError::InUse { address: address.to_owned() },
-            _ => AdminError::Bind { address: address.to_owned(), source },
+            io::ErrorKind::AddrInUse => AdminError::InUse { address },
+            _ => AdminError::Bind { address, source },
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -121,6 +121,10 @@ mod tests {
     use super::*;
     use crate::status::{Listener, Snapshot};
 
+    fn loopback() -> SocketAddr {
+        (std::net::Ipv4Addr::LOCALHOST, 0).into()
+    }
+
     struct Fixed(Result<(), String>);
 
     impl Observe for Fixed {
@@ -141,7 +145,7 @@ mod tests {
     }
 
     async fn ask(ready: Result<(), String>, path: &str) -> Answer {
-        let admin = Admin::bind("127.0.0.1:0").await.unwrap();
+        let admin = Admin::bind(loopback()).await.unwrap();
         let url = format!("http://{}{path}", admin.address());
         let stop = CancellationToken::new();
         let server = tokio::spawn(admin.serve(Arc::new(Fixed(ready)), stop.clone()));
@@ -198,8 +202,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_said_before_anything_starts() {
-        let first = Admin::bind("127.0.0.1:0").await.unwrap();
-        let error = Admin::bind(&first.address().to_string()).await.unwrap_err().to_string();
+        let first = Admin::bind(loopback()).await.unwrap();
+        let error = Admin::bind(first.address()).await.unwrap_err().to_string();
         assert_eq!(
             error,
             format!(

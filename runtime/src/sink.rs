@@ -60,6 +60,11 @@ impl Sink {
         Ok(Self { core, writing: ArcSwap::from_pointee(writing), producer, stop, maintenance: Mutex::new(Some(task)) })
     }
 
+    /// Whether a Sink can be made from this.
+    pub fn check(plan: &document::Sink) -> Result<(), String> {
+        Writing::compile(plan).map(drop)
+    }
+
     /// Takes on a changed specification. Records that wait stay; they keep the topic and content they were given.
     pub fn reconfigure(&self, plan: &document::Sink) -> Result<(), String> {
         let writing = Writing::compile(plan)?;

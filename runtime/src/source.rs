@@ -9,8 +9,11 @@
 //! group takes a partition ─▶ partition task settles what it can within REVOKE_GRACE ─▶ commit ─▶ give back
 //! ```
 
+pub mod columns;
 pub mod health;
+pub mod mapping;
 mod partition;
+
 pub mod record;
 
 use std::collections::BTreeMap;
@@ -19,11 +22,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
+use isthmus_plan::document;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use self::health::Health;
+use self::mapping::{Mapper, MappingError, SourceRoute};
 use self::partition::Partition;
 use self::record::Record;
 use crate::kafka::consumer::{Consumer, ConsumerError, PartitionStream, Rebalance, Settings};
@@ -49,6 +54,62 @@ pub trait Handler: Send + Sync + 'static {
     /// Routes one record. Whoever takes responsibility for it asks the tracker for a receipt. An `Err` is why the
     /// record can never be delivered; it counts as failed.
     fn handle(&self, record: &Record, tracker: &mut Tracker<'_>) -> Result<(), String>;
+}
+
+/// Why a Source does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A template does not compile.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// The consumer cannot be set up.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
+}
+
+/// What differs between a pod and a laptop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    session_timeout: Duration,
+    statistics_interval: Duration,
+    longest_wait: Duration,
+}
+
+impl Tuning {
+    /// In a pod: as Kafka's own clients have it (KIP-735).
+    pub const POD: Self = Self {
+        session_timeout: Duration::from_secs(45),
+        statistics_interval: Duration::from_secs(5),
+        longest_wait: Duration::MAX,
+    };
+
+    /// In local mode. The embedded broker hands the partitions of a member that left to the next one when its session
+    /// is over, and answers a fetch that found nothing only when its time is over, whatever came in between.
+    pub const LOCAL: Self = Self {
+        session_timeout: Duration::from_secs(6),
+        statistics_interval: Duration::from_secs(1),
+        longest_wait: Duration::from_millis(50),
+    };
+
+    fn settings(self, plan: &document::Source) -> Settings {
+        let kafka = &plan.kafka;
+        Settings {
+            name: plan.name.clone(),
+            bootstrap_servers: kafka.bootstrap_servers.join(","),
+            group_id: plan.group_id.clone(),
+            topics: plan.topic_mapping.iter().map(|mapping| mapping.kafka_topic.clone()).collect(),
+            offset_reset: plan.offset_reset,
+            max_fetch_bytes: u32::try_from(plan.max_fetch_bytes.bytes()).unwrap_or(u32::MAX),
+            max_wait: plan.max_wait.get().min(self.longest_wait),
+            commit_interval: plan.offset_commit_interval.get(),
+            connect_timeout: kafka.connect_timeout.get(),
+            metadata_request_timeout: kafka.metadata_request_timeout.get(),
+            min_metadata_refresh_interval: kafka.min_metadata_refresh_interval.get(),
+            request_timeout: kafka.request_timeout.get(),
+            session_timeout: self.session_timeout,
+            statistics_interval: self.statistics_interval,
+        }
+    }
 }
 
 /// A running Source.
@@ -79,7 +140,15 @@ impl Left {
 impl Source {
     /// Joins the group and delivers until [`Source::stop`]. Call it when the listeners are bound: records that
     /// come before devices can connect would find no subscriber.
-    pub fn start(settings: Settings, handler: Arc<dyn Handler>) -> Result<Self, ConsumerError> {
+    ///
+    /// A reload leaves a Source alone whose part of the plan is the same; one that changed is stopped, so that it
+    /// commits, and started anew.
+    pub fn start(plan: &document::Source, tuning: Tuning, route: Arc<dyn SourceRoute>) -> Result<Self, SourceError> {
+        let handler = Arc::new(Mapper::compile(plan, route)?);
+        Ok(Self::start_with(tuning.settings(plan), handler)?)
+    }
+
+    fn start_with(settings: Settings, handler: Arc<dyn Handler>) -> Result<Self, ConsumerError> {
         let health = Arc::new(Health::new(&settings));
         let consumer = Consumer::start(&settings, health.clone())?;
         let (stop, asked_to_stop) = oneshot::channel();
@@ -207,7 +276,7 @@ impl Member {
 
     fn look_for_missing_topics(&self) {
         for topic in self.health.missing_topics() {
-            let look = self.consumer.has_topic(topic.clone(), self.settings.request_timeout.min(MISSING_TOPIC_CHECK));
+            let look = self.consumer.has_topic(topic.clone(), self.settings.metadata_request_timeout);
             let health = self.health.clone();
             // Ends by itself within the timeout given to the request.
             drop(tokio::task::spawn_blocking(move || {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use isthmus_api::source::OffsetReset;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -30,15 +31,6 @@ use crate::source::record::{Record, Timestamp};
 
 /// Pause between two attempts to commit while the group rebalances.
 const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(50);
-
-/// Where a group without a committed offset starts (row C3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetReset {
-    /// With the next record that is produced.
-    Latest,
-    /// With the oldest record that Kafka has.
-    Earliest,
-}
 
 /// Everything a consumer is set up with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +53,8 @@ pub struct Settings {
     pub commit_interval: Duration,
     /// Limit for TCP, TLS and SASL together (row S1).
     pub connect_timeout: Duration,
+    /// Limit for a question about topics and partitions (row S1).
+    pub metadata_request_timeout: Duration,
     /// Shortest time between two refreshes of the topic list (row S1).
     pub min_metadata_refresh_interval: Duration,
     /// Age of an unanswered request at which the connection counts as dead.

@@ -123,11 +123,11 @@ impl Subscriptions {
         if matches.first.is_none() {
             return 0;
         }
-        let mut encodings = Encodings::new(message);
+        let encodings = Encodings::new(message);
         let mut handed = 0;
         matches.for_each_session(|session, granted| {
             let tracker = tracker.as_deref_mut();
-            handed += usize::from(self.hand_over(session, delivery_qos(message.qos, granted), &mut encodings, tracker));
+            handed += usize::from(self.hand_over(session, delivery_qos(message.qos, granted), &encodings, tracker));
         });
         handed
     }
@@ -136,10 +136,10 @@ impl Subscriptions {
         &self,
         session: &Session,
         qos: QoS,
-        encodings: &mut Encodings<'_>,
+        encodings: &Encodings<'_>,
         tracker: Option<&mut Tracker<'_>>,
     ) -> bool {
-        let mut waiting = tracker.as_ref().is_some_and(|tracker| tracker.waits_for_delivery());
+        let mut waiting = tracker.as_deref().is_some_and(Tracker::waits_for_delivery);
         let mut tracker = tracker;
         let enqueued = match encodings.get(session.version, qos) {
             None => {
@@ -159,10 +159,9 @@ impl Subscriptions {
         };
         if let Some(tracker) = tracker {
             match enqueued {
-                Enqueued::Queued => tracker.settle(Outcome::Safe),
-                Enqueued::Dropped if waiting => tracker.settle(Outcome::Rejected),
-                Enqueued::Dropped => tracker.settle(Outcome::Safe),
                 Enqueued::Closed => {}
+                Enqueued::Dropped if waiting => tracker.settle(Outcome::Rejected),
+                Enqueued::Dropped | Enqueued::Queued => tracker.settle(Outcome::Safe),
             }
         }
         enqueued != Enqueued::Closed

@@ -248,8 +248,9 @@ impl Monitor for Health {
 mod tests {
     use std::time::Duration;
 
+    use isthmus_api::source::OffsetReset;
+
     use super::*;
-    use crate::kafka::consumer::OffsetReset;
 
     fn health() -> Health {
         Health::new(&Settings {
@@ -262,6 +263,7 @@ mod tests {
             max_wait: Duration::from_secs(1),
             commit_interval: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
+            metadata_request_timeout: Duration::from_secs(5),
             min_metadata_refresh_interval: Duration::from_secs(3),
             request_timeout: Duration::from_secs(30),
             session_timeout: Duration::from_secs(45),

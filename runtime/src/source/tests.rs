@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use isthmus_api::source::OffsetReset;
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -11,7 +12,6 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::kafka::client;
-use crate::kafka::consumer::OffsetReset;
 use crate::kafka::embedded::Embedded;
 use crate::receipt::{Outcome, Receipt};
 use crate::status::LinkState;
@@ -29,6 +29,7 @@ fn settings(kafka: &Embedded, name: &str) -> Settings {
         max_wait: Duration::from_millis(50),
         commit_interval: Duration::from_millis(100),
         connect_timeout: Duration::from_secs(5),
+        metadata_request_timeout: Duration::from_secs(5),
         min_metadata_refresh_interval: Duration::from_secs(3),
         request_timeout: Duration::from_secs(30),
         session_timeout: Duration::from_secs(3),
@@ -107,7 +108,7 @@ async fn offsets_are_committed_only_after_delivery_and_without_gaps() {
     let kafka = kafka(1).await;
     produce(&kafka, 0, (0..4).map(|n| n.to_string())).await;
     let (handler, mut records) = hold();
-    let source = Source::start(settings(&kafka, "a"), handler).unwrap();
+    let source = Source::start_with(settings(&kafka, "a"), handler).unwrap();
     let mut receipts = Vec::new();
     for offset in 0..4 {
         let (record, receipt) = next(&mut records).await;
@@ -131,7 +132,7 @@ async fn offsets_are_committed_only_after_delivery_and_without_gaps() {
     third.resolve(Outcome::Safe);
 
     let (handler, mut records) = hold();
-    let again = Source::start(settings(&kafka, "b"), handler).unwrap();
+    let again = Source::start_with(settings(&kafka, "b"), handler).unwrap();
     let (record, receipt) = next(&mut records).await;
     assert_eq!(record.offset, 2);
     receipt.resolve(Outcome::Safe);
@@ -145,7 +146,7 @@ async fn what_is_given_up_while_stopping_is_not_committed() {
     let kafka = kafka(1).await;
     produce(&kafka, 0, (0..3).map(|n| n.to_string())).await;
     let (handler, mut records) = hold();
-    let source = Source::start(settings(&kafka, "a"), handler).unwrap();
+    let source = Source::start_with(settings(&kafka, "a"), handler).unwrap();
     let (_, first) = next(&mut records).await;
     let (_, second) = next(&mut records).await;
     let (_, third) = next(&mut records).await;
@@ -176,7 +177,7 @@ async fn a_failed_record_is_counted_and_does_not_hold_up_the_next() {
     }
     let kafka = kafka(1).await;
     produce(&kafka, 0, (0..3).map(|n| n.to_string())).await;
-    let source = Source::start(settings(&kafka, "a"), Arc::new(Refuse)).unwrap();
+    let source = Source::start_with(settings(&kafka, "a"), Arc::new(Refuse)).unwrap();
     eventually("all are committed", async || committed(&kafka, 0).await == Some(3)).await;
     let figures = source.figures();
     assert_eq!((figures.received, figures.delivered, figures.failed, figures.pending), (3, 1, 2, 0));
@@ -205,7 +206,7 @@ async fn no_more_records_are_taken_than_the_window_holds() {
     let (sender, mut receipts) = mpsc::unbounded_channel();
     let now = Arc::new(AtomicI64::new(0));
     let handler = Arc::new(Count { records: sender, most: AtomicI64::new(0), now: now.clone() });
-    let source = Source::start(settings(&kafka, "a"), handler.clone()).unwrap();
+    let source = Source::start_with(settings(&kafka, "a"), handler.clone()).unwrap();
     eventually("the window is full", async || source.figures().pending == WINDOW as u64).await;
     eventually("kafka has more", async || source.figures().lag == Some((total - WINDOW) as u64)).await;
     for _ in 0..total {
@@ -233,13 +234,13 @@ async fn a_second_member_takes_over_half_and_repeats_nothing_that_was_settled() 
     let mut slow_commits = settings(&kafka, "a");
     // Only the revocation commits.
     slow_commits.commit_interval = Duration::from_secs(3600);
-    let first = Source::start(slow_commits.clone(), seen.clone()).unwrap();
+    let first = Source::start_with(slow_commits.clone(), seen.clone()).unwrap();
     for partition in 0..2 {
         produce(&kafka, partition, (0..50).map(|n| n.to_string())).await;
     }
     eventually("both partitions are delivered", async || seen.0.lock().len() == 100).await;
     slow_commits.name = "b".to_owned();
-    let second = Source::start(slow_commits, seen.clone()).unwrap();
+    let second = Source::start_with(slow_commits, seen.clone()).unwrap();
     eventually("each has one partition", async || first.figures().partitions == 1 && second.figures().partitions == 1)
         .await;
     for partition in 0..2 {
@@ -259,7 +260,7 @@ async fn kafka_away_at_start_is_said_and_tried_again() {
     produce(&kafka, 0, ["hello".to_owned()]).await;
     kafka.set_up(false).await.unwrap();
     let (handler, mut records) = hold();
-    let source = Source::start(settings(&kafka, "a"), handler).unwrap();
+    let source = Source::start_with(settings(&kafka, "a"), handler).unwrap();
     eventually("the outage is said", async || source.figures().link.reason == client::KAFKA_UNREACHABLE).await;
     assert!(source.figures().link.message.contains("bootstrapServers"), "{:?}", source.figures().link);
     kafka.set_up(true).await.unwrap();
@@ -274,7 +275,7 @@ async fn a_topic_that_is_missing_is_named_and_read_once_it_is_there() {
     let mut both = settings(&kafka, "a");
     both.topics.push("later".to_owned());
     let (handler, _records) = hold();
-    let source = Source::start(both, handler).unwrap();
+    let source = Source::start_with(both, handler).unwrap();
     eventually("the topic is missed", async || source.figures().link.reason == client::TOPIC_NOT_FOUND).await;
     assert!(source.figures().link.message.contains("later"), "{:?}", source.figures().link);
     eventually("the other topic is read meanwhile", async || source.figures().partitions == 1).await;
@@ -291,7 +292,7 @@ async fn stopping_with_kafka_away_ends_at_the_deadline_and_says_what_is_open() {
     let mut slow_commits = settings(&kafka, "a");
     slow_commits.commit_interval = Duration::from_secs(3600);
     let (handler, mut records) = hold();
-    let source = Source::start(slow_commits, handler).unwrap();
+    let source = Source::start_with(slow_commits, handler).unwrap();
     next(&mut records).await.1.resolve(Outcome::Safe);
     eventually("it is delivered", async || source.figures().delivered == 1).await;
     kafka.set_up(false).await.unwrap();

@@ -27,22 +27,21 @@ async fn closes_both(edge: &Edge, bytes: &[u8], reason: u8) {
 #[tokio::test]
 async fn malformed_packets_close_only_their_connection() {
     let edge = Edge::start();
-    for (bytes, what) in [
-        (&[0x00, 0][..], "type 0"),
-        (&[0xC1, 0], "flags of PINGREQ"),
-        (&[0xC0, 0x80, 0x80, 0x80, 0x80, 1], "length of five bytes"),
-        (&[0xC0, 0x80, 0x00], "length longer than it needs to be"),
-        (&[0xC0, 1, 0], "PINGREQ with a body"),
-        (&[0x80, 0], "flags of SUBSCRIBE"),
-        (&[0x36, 3, 0, 1, b'a'], "QoS 3"),
-        (&[0x38, 3, 0, 1, b'a'], "DUP with QoS 0"),
-        (&[0x30, 1, 0], "PUBLISH cut in the topic's length"),
-        (&[0x30, 3, 0, 9, b'a'], "topic longer than the packet"),
-        (&[0x30, 4, 0, 2, 0xC3, 0x28], "topic that is not UTF-8"),
-        (&[0x30, 5, 0, 3, b'a', 0, b'b'], "topic with NUL"),
+    for bytes in [
+        &[0x00, 0][..],                     // type 0
+        &[0xC1, 0],                         // flags of PINGREQ
+        &[0xC0, 0x80, 0x80, 0x80, 0x80, 1], // length of five bytes
+        &[0xC0, 0x80, 0x00],                // length longer than it needs to be
+        &[0xC0, 1, 0],                      // PINGREQ with a body
+        &[0x80, 0],                         // flags of SUBSCRIBE
+        &[0x36, 3, 0, 1, b'a'],             // QoS 3
+        &[0x38, 3, 0, 1, b'a'],             // DUP with QoS 0
+        &[0x30, 1, 0],                      // PUBLISH cut in the topic's length
+        &[0x30, 3, 0, 9, b'a'],             // topic longer than the packet
+        &[0x30, 4, 0, 2, 0xC3, 0x28],       // topic that is not UTF-8
+        &[0x30, 5, 0, 3, b'a', 0, b'b'],    // topic with NUL
     ] {
         closes_both(&edge, bytes, 0x81).await;
-        println!("{what}");
     }
 }
 

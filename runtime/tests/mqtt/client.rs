@@ -162,7 +162,7 @@ impl Client {
     /// Connected with this client identifier.
     pub(crate) async fn connect(edge: &Edge, version: Version, client_id: &str) -> Self {
         let (client, connack) = Self::connect_with(edge, version, &Hello { client_id, ..Hello::default() }).await;
-        assert_eq!((connack[0], connack[if version == Version::V5 { 3 } else { 3 }]), (0x20, 0), "{connack:?}");
+        assert_eq!((connack[0], connack[3]), (0x20, 0), "{connack:?}");
         client
     }
 

@@ -43,8 +43,8 @@ struct Batch {
 }
 
 impl Publishing {
-    fn new() -> Box<Self> {
-        Box::new(Self { window: Window::for_publisher(), identifiers: HashSet::default(), peak: 0 })
+    fn new() -> Self {
+        Self { window: Window::for_publisher(), identifiers: HashSet::default(), peak: 0 }
     }
 }
 
@@ -169,7 +169,7 @@ impl Connection {
                 "more unacknowledged publications than the server's Receive Maximum",
             ));
         }
-        let publishing = self.publishing.get_or_insert_with(Publishing::new);
+        let publishing = self.publishing.get_or_insert_with(|| Box::new(Publishing::new()));
         if !publishing.identifiers.insert(packet_id) {
             // 3.1.1 clients may repeat themselves: the first copy is under way and its PUBACK answers both. Without DUP, or
             // in 5.0 (MQTT-4.4.0-1), it would be another message whose PUBACK could not be told apart.

@@ -35,13 +35,11 @@ impl Connection {
         while let Some((Unacknowledged { packet_id, refused }, outcome)) = publishing.window.pop_settled() {
             publishing.identifiers.remove(&packet_id);
             outcomes[outcome as usize] += 1;
-            match acknowledgement(version, refused, outcome) {
-                Some(reason) => codec::puback(&mut self.out, version, packet_id, reason),
-                None => {
-                    failed = true;
-                    break;
-                }
-            }
+            let Some(reason) = acknowledgement(version, refused, outcome) else {
+                failed = true;
+                break;
+            };
+            codec::puback(&mut self.out, version, packet_id, reason);
         }
         for (counter, count) in self.member.broker.counters().acknowledged.iter().zip(outcomes) {
             counter.add(count);
