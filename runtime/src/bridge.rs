@@ -22,8 +22,8 @@ use crate::mqtt::counters::{Dropped, Ending, Refusal};
 use crate::mqtt::{BindError, Broker, Settings, Subscriptions, Users};
 use crate::rule::table::RuleTable;
 use crate::sink::Sink;
-use crate::source::Source;
-use crate::source::mapping;
+use crate::source::mapping::Mapper;
+use crate::source::{Source, Tuning};
 use crate::status::{self, Observe, Snapshot};
 
 /// What the machine, not the plan, decides.
@@ -160,9 +160,9 @@ impl Bridge {
         let mut sources = Vec::new();
         for name in diff.sources.changed.iter().chain(&diff.sources.added) {
             let Some(source) = plan.source(name) else { continue };
-            let handler = mapping::compile(source, Arc::clone(&self.ingress))
-                .map_err(|problem| compile("Source", name, &problem))?;
-            sources.push((source.clone(), handler));
+            Mapper::compile(source, Arc::clone(&self.ingress) as Arc<_>)
+                .map_err(|error| ApplyError::Compile(error.to_string()))?;
+            sources.push(source.clone());
         }
         let wanted = listeners::wanted(&plan.bridge.listeners, &self.options);
         let bound = running.listeners.bind_missing(&wanted)?;
@@ -201,8 +201,10 @@ impl Bridge {
             }
         }
         let mut started = HashMap::new();
-        for (source, handler) in prepared.sources {
-            match mapping::start(&source, handler) {
+        let local = self.options.kafka.as_ref().is_some_and(|kafka| kafka.embedded);
+        let tuning = if local { Tuning::LOCAL } else { Tuning::POD };
+        for source in prepared.sources {
+            match Source::start(&source, tuning, Arc::clone(&self.ingress) as Arc<_>) {
                 Ok(running) => {
                     started.insert(source.name.clone(), running);
                 }
@@ -267,7 +269,7 @@ struct Prepared {
     settings: Settings,
     sinks: HashMap<String, Arc<Sink>>,
     rules: RuleTable,
-    sources: Vec<(document::Source, Arc<dyn crate::source::Handler>)>,
+    sources: Vec<document::Source>,
     wanted: Vec<(String, SocketAddr)>,
     bound: Vec<(SocketAddr, crate::mqtt::Listener)>,
 }

@@ -40,7 +40,7 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
         first_listener: args.mqtt,
         kafka: Some(local.kafka.clone()),
     };
-    let admin = Admin::bind(&args.admin.to_string()).await?;
+    let admin = Admin::bind(args.admin).await?;
     let address = admin.address();
     let bridge = Bridge::start(plan, options).await?;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use isthmus_runtime::args::{Args, Command};
-use isthmus_runtime::{check, dev, record, run, telemetry};
+use isthmus_runtime::{dev, record, run, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::in_runtime(run::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Dev(args) => run::in_runtime(dev::dev(args)),
         Command::Plan(args) => run::plan(&args),
-        Command::Check(args) => Ok(check::run(&args.files)),
+        Command::Check(args) => Ok(run::check(&args)),
         Command::Record(args) => record::run(args).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -23,7 +23,7 @@ pub async fn run(args: args::Run) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let plan = read(&args.plan)?;
     let options = Options { bind: args.bind, first_listener: None, kafka: None };
-    let admin = Admin::bind(&args.admin.to_string()).await?;
+    let admin = Admin::bind(args.admin).await?;
     let bridge = Bridge::start(plan, options).await?;
     for listener in bridge.snapshot().listeners {
         say(&format!("mqtt listener \"{}\" on {}", listener.name, listener.address));
@@ -87,6 +87,13 @@ pub async fn finish(bridge: &Bridge, stop: &mut Stop) {
         }
         () = stop.requested() => say("stopped at once: what was in flight is left behind"),
     }
+}
+
+/// `isthmus check`: says everything that is wrong with manifests.
+pub fn check(args: &args::Check) -> ExitCode {
+    let report = crate::check::check(&args.files, std::io::stdout().is_terminal());
+    say(report.text.trim_end());
+    ExitCode::from(report.exit_code())
 }
 
 /// `isthmus plan`: prints what `isthmus run` takes.

@@ -148,9 +148,10 @@ impl Mapping {
             })
         };
         let payload = compile("payloadTemplate", &mapping.payload_template, TemplateKind::Action)?;
+        let payload_is_json = payload.variables().any(|variable| variable.path.is_empty());
         Ok(Self {
             topic: compile("mqttTopic", topic, TemplateKind::Topic)?,
-            payload_is_json: payload.variables().any(|variable| variable.path.is_empty()),
+            payload_is_json,
             payload,
             qos: if mapping.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce },
         })
