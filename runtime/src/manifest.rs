@@ -17,7 +17,7 @@ pub mod schema;
 mod secret;
 pub mod yaml;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use isthmus_api::ObjectRef;
 use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render};
@@ -26,7 +26,7 @@ pub use problem::{File, Problem, Severity};
 pub use secret::Secret;
 
 /// What a set of manifest files says.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Manifests {
     /// The files, in the order in which they were given.
     pub files: Vec<File>,
@@ -39,8 +39,18 @@ pub struct Manifests {
     origins: Vec<Origin>,
 }
 
+/// Names only: the files may hold Secrets.
+impl fmt::Debug for Manifests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifests")
+            .field("files", &self.files.iter().map(|file| &file.name).collect::<Vec<_>>())
+            .field("resources", &self.origins.iter().map(|origin| origin.object.to_string()).collect::<Vec<_>>())
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Where a resource comes from.
-#[derive(Debug)]
 struct Origin {
     object: ObjectRef,
     file: usize,

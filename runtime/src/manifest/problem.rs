@@ -43,8 +43,8 @@ impl Problem {
     }
 }
 
-/// A file of manifests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file of manifests. No `Debug`: it may hold Secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// Its path, as the user wrote it.
     pub name: String,
