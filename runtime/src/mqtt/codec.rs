@@ -18,7 +18,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::message::QoS;
 use cursor::Cursor;
-use properties::{Properties, Property};
+use properties::{MISPLACED, Properties, Property};
 
 pub use connect::{Connect, NotConnect, Will};
 pub use encode::{Announcement, connack, connack_refused, disconnect, pingresp, puback, suback, unsuback};
@@ -37,7 +37,7 @@ pub enum Version {
 }
 
 /// A packet that a client may send once it is connected.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {
     /// An application message.
     Publish(Publish),
@@ -184,8 +184,8 @@ fn only_reason_and_user_properties(cursor: &mut Cursor) -> Result<(), Violation>
     let mut properties = Properties::read(cursor)?;
     while let Some(property) = properties.next()? {
         match property {
-            Property::ReasonString | Property::UserProperty(..) => {}
-            other => return Err(other.misplaced()),
+            Property::ReasonString | Property::User(..) => {}
+            _ => return Err(MISPLACED),
         }
     }
     Ok(())
@@ -205,8 +205,8 @@ fn disconnect_of_client(mut cursor: Cursor, version: Version) -> Result<Packet, 
             while let Some(property) = properties.next()? {
                 match property {
                     Property::SessionExpiry(seconds) => session_expiry = Some(seconds),
-                    Property::ReasonString | Property::UserProperty(..) => {}
-                    other => return Err(other.misplaced()),
+                    Property::ReasonString | Property::User(..) => {}
+                    _ => return Err(MISPLACED),
                 }
             }
         }

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 
 use super::Version;
 use super::cursor::Cursor;
-use super::properties::{Properties, Property};
+use super::properties::{MISPLACED, Properties, Property};
 use super::publish;
 use super::reason::{ReasonCode, Violation};
 use crate::message::{PublishProperties, QoS};
@@ -176,8 +176,8 @@ fn read_properties(cursor: &mut Cursor, connect: &mut Connect) -> Result<(), Vio
             Property::TopicAliasMaximum
             | Property::RequestResponseInformation
             | Property::RequestProblemInformation
-            | Property::UserProperty(..) => {}
-            other => return Err(other.misplaced()),
+            | Property::User(..) => {}
+            _ => return Err(MISPLACED),
         }
     }
     if authentication_data && !connect.enhanced_authentication {

@@ -138,11 +138,11 @@ fn put_with_properties(out: &mut BytesMut, first: u8, fields: &[u8], properties:
     out.put_slice(properties);
 }
 
-/// A string that is known to be short or was one in a packet before; what exceeds the wire format's 65,535 bytes is cut.
+/// A string of our own, or one that came in a packet: never over the wire format's 65,535 bytes.
 fn put_string(out: &mut BytesMut, text: &str) {
-    let text = &text[..text.floor_char_boundary(usize::from(u16::MAX))];
-    out.put_u16(text.len() as u16);
-    out.put_slice(text.as_bytes());
+    let length = u16::try_from(text.len()).unwrap_or(0);
+    out.put_u16(length);
+    out.put_slice(&text.as_bytes()[..usize::from(length)]);
 }
 
 /// Appends a Variable Byte Integer; the callers stay below 268,435,456.

@@ -3,6 +3,7 @@
 //! Owns the encoding and the two fields that differ per subscriber: the packet identifier and what is
 //! left of the message expiry. They are patched while the packet is copied into a write buffer.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
@@ -148,20 +149,20 @@ fn put_bytes(out: &mut Vec<u8>, identifier: u8, value: &[u8]) -> Option<()> {
 #[derive(Debug)]
 pub struct Encodings<'m> {
     message: &'m Message,
-    /// `Some(None)` = tried: the wire format cannot carry it.
-    frames: [Option<Option<Arc<Frame>>>; 4],
+    /// By version and QoS.
+    frames: [OnceCell<Option<Arc<Frame>>>; 4],
 }
 
 impl<'m> Encodings<'m> {
     /// Nothing is encoded yet.
     pub fn new(message: &'m Message) -> Self {
-        Self { message, frames: [const { None }; 4] }
+        Self { message, frames: [const { OnceCell::new() }; 4] }
     }
 
     /// The packet for subscribers of this version and QoS; `None` when the wire format cannot carry the message
     /// (a topic or property over 65,535 bytes, a packet over 256 MiB).
-    pub fn get(&mut self, version: Version, qos: QoS) -> Option<&Arc<Frame>> {
+    pub fn get(&self, version: Version, qos: QoS) -> Option<&Arc<Frame>> {
         let index = usize::from(version == Version::V5) << 1 | usize::from(qos.level());
-        self.frames[index].get_or_insert_with(|| Frame::encode(self.message, version, qos).map(Arc::new)).as_ref()
+        self.frames[index].get_or_init(|| Frame::encode(self.message, version, qos).map(Arc::new)).as_ref()
     }
 }

@@ -1,7 +1,7 @@
 //! The properties of MQTT 5.0 packets (OASIS MQTT 5.0 §2.2.2).
 //!
 //! Owns their identifiers, data types and the rule that all but two occur once. Which of them a packet
-//! may carry is said where that packet is decoded: [`Property::misplaced`] refuses the others.
+//! may carry is said where that packet is decoded: [`MISPLACED`] refuses the others.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -28,18 +28,14 @@ pub(super) enum Property {
     ReceiveMaximum(u16),
     TopicAliasMaximum,
     TopicAlias,
-    UserProperty(ByteString, ByteString),
+    User(ByteString, ByteString),
     MaximumPacketSize(u32),
     /// One that only a server sends.
     OfServer,
 }
 
-impl Property {
-    /// The error for a property that this packet may not carry (§2.2.2.2).
-    pub(super) fn misplaced(&self) -> Violation {
-        Violation::malformed("a property is not allowed in this packet")
-    }
-}
+/// The error for a property that this packet may not carry (§2.2.2.2).
+pub(super) const MISPLACED: Violation = Violation::malformed("a property is not allowed in this packet");
 
 /// The properties of one packet, in order.
 #[derive(Debug)]
@@ -112,7 +108,7 @@ impl Properties {
                 cursor.u16()?;
                 Property::TopicAlias
             }
-            0x26 => Property::UserProperty(cursor.string()?, cursor.string()?),
+            0x26 => Property::User(cursor.string()?, cursor.string()?),
             0x27 => match cursor.u32()? {
                 0 => return Err(Violation::protocol("maximum packet size 0 is not allowed")),
                 maximum => Property::MaximumPacketSize(maximum),
@@ -121,10 +117,10 @@ impl Properties {
             _ => return Err(Violation::malformed("a property has an unknown identifier")),
         };
         if matches!(property, Property::OfServer) {
-            return Err(property.misplaced());
+            return Err(MISPLACED);
         }
         let bit = 1u64 << identifier;
-        let repeatable = matches!(property, Property::UserProperty(..));
+        let repeatable = matches!(property, Property::User(..));
         if self.seen & bit != 0 && !repeatable {
             return Err(Violation::protocol("a property occurs twice"));
         }

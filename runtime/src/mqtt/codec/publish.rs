@@ -7,12 +7,12 @@ use bytestring::ByteString;
 
 use super::Version;
 use super::cursor::Cursor;
-use super::properties::{Properties, Property};
+use super::properties::{MISPLACED, Properties, Property};
 use super::reason::{ReasonCode, Violation};
 use crate::message::{PublishProperties, QoS};
 
 /// A publication of a client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
     /// The client may have sent it before.
     pub dup: bool,
@@ -35,7 +35,9 @@ pub(super) fn qos(flags: u8) -> Result<QoS, Violation> {
     let qos = match flags >> 1 & 3 {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
-        2 => return Err(Violation::new(ReasonCode::QosNotSupported, "QoS 2 is not supported: publish with QoS 0 or 1")),
+        2 => {
+            return Err(Violation::new(ReasonCode::QosNotSupported, "QoS 2 is not supported: publish with QoS 0 or 1"));
+        }
         _ => return Err(Violation::malformed("QoS 3 does not exist")),
     };
     if qos == QoS::AtMostOnce && flags & 0x08 != 0 {
@@ -98,8 +100,8 @@ pub(super) fn take_property(into: &mut PublishProperties, property: Property) ->
             into.response_topic = Some(topic);
         }
         Property::CorrelationData(data) => into.correlation_data = Some(data),
-        Property::UserProperty(name, value) => into.user_properties.push((name, value)),
-        other => return Err(other.misplaced()),
+        Property::User(name, value) => into.user_properties.push((name, value)),
+        _ => return Err(MISPLACED),
     }
     Ok(())
 }

@@ -5,12 +5,12 @@ use bytestring::ByteString;
 
 use super::Version;
 use super::cursor::Cursor;
-use super::properties::{Properties, Property};
+use super::properties::{MISPLACED, Properties, Property};
 use super::reason::{ReasonCode, Violation};
 use crate::message::QoS;
 
 /// A client's wish for messages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscribe {
     /// Comes back in SUBACK.
     pub packet_id: u16,
@@ -28,7 +28,7 @@ pub struct SubscriptionOptions {
 }
 
 /// A client's wish for no more messages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsubscribe {
     /// Comes back in UNSUBACK.
     pub packet_id: u16,
@@ -44,14 +44,14 @@ impl Subscribe {
             let mut properties = Properties::read(&mut cursor)?;
             while let Some(property) = properties.next()? {
                 match property {
-                    Property::UserProperty(..) => {}
+                    Property::User(..) => {}
                     Property::SubscriptionIdentifier => {
                         return Err(Violation::new(
                             ReasonCode::SubscriptionIdentifiersNotSupported,
                             "subscription identifiers are not supported",
                         ));
                     }
-                    other => return Err(other.misplaced()),
+                    _ => return Err(MISPLACED),
                 }
             }
         }
@@ -75,7 +75,7 @@ impl Unsubscribe {
         if version == Version::V5 {
             let mut properties = Properties::read(&mut cursor)?;
             while let Some(property) = properties.next()? {
-                let Property::UserProperty(..) = property else { return Err(property.misplaced()) };
+                let Property::User(..) = property else { return Err(MISPLACED) };
             }
         }
         let mut filters = Vec::new();

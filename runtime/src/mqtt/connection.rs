@@ -1,0 +1,322 @@
+//! One client's connection: a small task that reads, routes, acknowledges and delivers.
+//!
+//! Owns the socket and the protocol state of one session. The task waits for its socket, for receipts of
+//! the client's publications, for deliveries, and for nothing else; every step is taken without an await,
+//! so an idle connection holds no buffer. The steps: `handshake` (until CONNACK), `incoming` (packets of
+//! the client), `outgoing` (acknowledgements and deliveries), `closing`.
+
+mod buffers;
+mod closing;
+mod handshake;
+mod incoming;
+mod inflight;
+mod outgoing;
+
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::broker::Broker;
+use super::codec;
+use super::counters::Dropped;
+use super::session::{End, Session};
+use super::settings::Settings;
+use crate::message::{Message, MessageIds, now_millis};
+use closing::Cause;
+use handshake::Admission;
+use incoming::Publishing;
+use inflight::Inflight;
+
+pub(super) use closing::FAREWELL;
+
+/// Unsent bytes beyond which nothing more is read from a peer that does not read from us.
+const OUT_LIMIT: usize = 64 * 1024;
+
+/// Serves one accepted socket from CONNECT to its end.
+pub(super) async fn run(stream: TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+    }
+    // Boxed: a connection needs this state for its first moments only.
+    let Some(connection) = Box::pin(handshake::shake_hands(stream, peer, &broker)).await else { return };
+    drop(broker);
+    connection.serve().await;
+}
+
+struct Connection {
+    stream: TcpStream,
+    member: Member,
+    settings: Arc<Settings>,
+    ids: MessageIds,
+    /// Received and not yet processed: an incomplete packet, or what waits for room in the window.
+    tail: BytesMut,
+    /// Not yet sent.
+    out: BytesMut,
+    /// From the first QoS 1 publication on.
+    publishing: Option<Box<Publishing>>,
+    will: Option<Box<Message>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes of the largest packet that the client takes.
+    maximum_packet_size: Option<u32>,
+    session_wanted: bool,
+    /// The outbox was found empty: nothing to fetch before the next wake.
+    outbox_empty: bool,
+    draining: bool,
+}
+
+/// The session's place among the others. Dropping it, for whatever reason, leaves nothing behind.
+struct Member {
+    broker: Arc<Broker>,
+    session: Arc<Session>,
+    filters: Vec<Box<str>>,
+    inflight: Inflight,
+}
+
+/// What woke the task.
+enum Event {
+    /// Bytes arrived.
+    Received(BytesMut),
+    Lost(Option<io::Error>),
+    /// The peer takes bytes again.
+    Writable,
+    /// Deliveries are queued, or the session shall end.
+    Woken,
+    /// Receipts of the client's publications were resolved.
+    Settled,
+    Deadline,
+}
+
+impl Connection {
+    fn new(
+        stream: TcpStream,
+        broker: Arc<Broker>,
+        settings: Arc<Settings>,
+        admission: Admission,
+        tail: BytesMut,
+    ) -> Self {
+        let Admission { session, will, inflight_limit, maximum_packet_size, session_wanted, connack } = admission;
+        broker.counters().accepted.add(1);
+        if session.may_be_silent() {
+            probe_silent_peer(&stream);
+        }
+        let client_id = &*session.publisher.client_id;
+        tracing::debug!(client_id, peer = ?session.publisher.peer, version = ?session.version, "client connected");
+        Self {
+            stream,
+            ids: MessageIds::new(session.number),
+            member: Member { broker, session, filters: Vec::new(), inflight: Inflight::new(inflight_limit) },
+            settings,
+            tail,
+            out: connack,
+            publishing: None,
+            will,
+            timer: None,
+            maximum_packet_size,
+            session_wanted,
+            outbox_empty: false,
+            draining: false,
+        }
+    }
+
+    async fn serve(mut self) {
+        // Packets may have come right behind CONNECT.
+        let mut step = self.begin();
+        let cause = loop {
+            if let Err(cause) = step {
+                break cause;
+            }
+            let event = self.next_event().await;
+            step = self.step(event);
+        };
+        // Boxed: a connection needs this state for its last moments only.
+        Box::pin(self.close(cause)).await;
+    }
+
+    fn begin(&mut self) -> Result<(), Cause> {
+        let first = std::mem::take(&mut self.tail);
+        self.process(first)?;
+        self.finish_step()
+    }
+
+    fn step(&mut self, event: Event) -> Result<(), Cause> {
+        buffers::borrow_write(&mut self.out);
+        match event {
+            Event::Received(buffer) => {
+                self.member.session.heard(self.member.broker.clock());
+                self.process(buffer)?;
+            }
+            Event::Lost(error) => return Err(Cause::Lost(error)),
+            Event::Writable => {}
+            Event::Woken => {
+                self.outbox_empty = false;
+                match self.member.session.requested_end() {
+                    Some(End::ShuttingDown) => self.draining = true,
+                    Some(end) => return Err(Cause::End(end)),
+                    None => {}
+                }
+            }
+            Event::Settled | Event::Deadline => self.settle()?,
+        }
+        if !self.tail.is_empty() && self.may_process() {
+            let waiting = std::mem::take(&mut self.tail);
+            self.process(waiting)?;
+        }
+        self.finish_step()
+    }
+
+    /// Sends what the step produced, sees to the next deadline, and ends a drained connection.
+    fn finish_step(&mut self) -> Result<(), Cause> {
+        self.send_deliveries()?;
+        self.flush()?;
+        buffers::return_write(&mut self.out);
+        if self.draining {
+            let drained = self.publishing.as_ref().is_none_or(|publishing| publishing.window.is_empty());
+            let over = self.member.broker.drain_deadline().is_none_or(|deadline| deadline <= Instant::now());
+            if drained || over {
+                return Err(Cause::End(End::ShuttingDown));
+            }
+        }
+        self.set_timer();
+        let reading = self.may_process();
+        self.member.session.set_listening(reading, self.member.broker.clock());
+        Ok(())
+    }
+
+    /// Wakes the task when the first publication runs out of patience, or when draining is over.
+    fn set_timer(&mut self) {
+        let window = self.publishing.as_ref().and_then(|publishing| publishing.window.next_deadline());
+        let drain = self.member.broker.drain_deadline().filter(|_| self.draining);
+        let Some(next) = window.into_iter().chain(drain).min().map(tokio::time::Instant::from) else { return };
+        match &mut self.timer {
+            // It rings too early at worst: most publications are settled before their deadline.
+            Some(timer) if timer.deadline() <= next => {}
+            Some(timer) => timer.as_mut().reset(next),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(next))),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Cause> {
+        let blocked = !self.out.is_empty();
+        let sent = buffers::send(&self.stream, &mut self.out)?;
+        if sent > 0 {
+            self.member.broker.counters().bytes_sent.add(sent as u64);
+        }
+        if blocked && sent > 0 && self.out.len() >= OUT_LIMIT {
+            // A slow reader is alive as long as it takes something.
+            self.member.session.heard(self.member.broker.clock());
+        }
+        Ok(())
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let may_read = self.may_process() && self.out.len() < OUT_LIMIT;
+        let Self { stream, member, tail, out, publishing, timer, .. } = self;
+        let mut woken = pin!(member.session.wake.notified());
+        let inbox = publishing.as_ref().map(|publishing| publishing.window.inbox());
+        let mut settled = pin!(async {
+            match inbox {
+                Some(inbox) => inbox.resolved().await,
+                None => pending().await,
+            }
+        });
+        poll_fn(|context| {
+            if settled.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Settled);
+            }
+            if woken.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Woken);
+            }
+            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready()) {
+                *timer = None;
+                return Poll::Ready(Event::Deadline);
+            }
+            if !out.is_empty() {
+                match stream.poll_write_ready(context) {
+                    Poll::Ready(Ok(())) => return Poll::Ready(Event::Writable),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Event::Lost(Some(error))),
+                    Poll::Pending => {}
+                }
+            }
+            if !may_read {
+                return Poll::Pending;
+            }
+            buffers::poll_receive(stream, tail, context).map(|received| match received {
+                Ok((_, 0)) => Event::Lost(None),
+                Ok((buffer, count)) => {
+                    member.broker.counters().bytes_received.add(count as u64);
+                    Event::Received(buffer)
+                }
+                Err(error) => Event::Lost(Some(error)),
+            })
+        })
+        .await
+    }
+
+    async fn close(mut self, cause: Cause) {
+        let broker = Arc::clone(&self.member.broker);
+        let publisher = Arc::clone(&self.member.session.publisher);
+        let version = self.member.session.version;
+        cause.log(&publisher.client_id);
+        broker.counters().ended(cause.ending());
+        let stopping = matches!(cause, Cause::End(End::ShuttingDown));
+        self.member.leave(stopping);
+        if let (true, Some(publishing)) = (stopping, &self.publishing) {
+            broker.left_unacknowledged.add(publishing.window.len() as u64);
+        }
+        if let Some(mut will) = self.will.take().filter(|_| cause.publishes_will()) {
+            will.received_at = now_millis();
+            will.id = self.ids.next(will.received_at);
+            broker.route.publish(&will, None);
+        }
+        let Self { stream, mut out, maximum_packet_size, .. } = self;
+        match cause.violation() {
+            Some(violation) => {
+                codec::disconnect(&mut out, version, &violation, maximum_packet_size);
+                closing::farewell(stream, &out).await;
+            }
+            // The client goes first and waits for nothing.
+            None => drop(stream),
+        }
+    }
+}
+
+impl Member {
+    /// Ends the membership: no more deliveries, the client identifier is free.
+    fn leave(&mut self, stopping: bool) {
+        self.broker.registry.remove(&self.session);
+        let filters = std::mem::take(&mut self.filters);
+        self.broker.subscriptions.remove_session(&self.session, filters.iter().map(|filter| &**filter));
+        let unsent = self.session.close().into_iter().map(|delivery| delivery.receipt);
+        let mut count = 0;
+        for receipt in self.inflight.take().chain(unsent) {
+            count += 1;
+            if stopping {
+                receipt.given_up();
+            }
+        }
+        self.broker.counters().dropped(Dropped::SessionEnded, count);
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave(false);
+    }
+}
+
+/// Asks the kernel to find out whether a silent peer still exists, for clients that promise no keep alive.
+fn probe_silent_peer(stream: &TcpStream) {
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_secs(300)).with_interval(Duration::from_secs(60));
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%error, "cannot set TCP keepalive");
+    }
+}

@@ -1,0 +1,248 @@
+//! What a client's packets do.
+//!
+//! Owns the order of things on the publishing side: packets are routed as they are read, QoS 1
+//! publications enter the window of unacknowledged ones, and reading goes on without waiting for them
+//! until the window is full.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
+use super::closing::Cause;
+use super::{Connection, buffers};
+use crate::message::{Message, QoS, now_millis};
+use crate::mqtt::codec::{self, Packet, Progress, Publish, ReasonCode, Subscribe, Unsubscribe, Version, Violation};
+use crate::mqtt::counters::{Dropped, Refused};
+use crate::mqtt::subscriptions::{self, FilterError, levels};
+use crate::receipt::{Outcome, Window};
+
+/// The state of a client that has published with QoS 1.
+pub(super) struct Publishing {
+    pub(super) window: Window<Unacknowledged>,
+    /// Packet identifiers in the window.
+    pub(super) identifiers: HashSet<u16, RandomState>,
+    /// The most that the window has held.
+    pub(super) peak: usize,
+}
+
+/// What is needed to acknowledge one publication.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unacknowledged {
+    pub(super) packet_id: u16,
+    /// Set when it was refused without being routed.
+    pub(super) refused: Option<ReasonCode>,
+}
+
+/// What one buffer of packets brought.
+#[derive(Default)]
+struct Batch {
+    received_at: i64,
+    publishes: [u64; 2],
+}
+
+impl Publishing {
+    fn new() -> Self {
+        Self { window: Window::for_publisher(), identifiers: HashSet::default(), peak: 0 }
+    }
+}
+
+impl Connection {
+    /// Whether the next packet of the client may be taken. A 3.1.1 client does not know the limit and is made to wait;
+    /// a 5.0 client that exceeds it breaks the protocol (MQTT-3.3.4-9).
+    pub(super) fn may_process(&self) -> bool {
+        !self.draining && (self.member.session.version == Version::V5 || self.room() > 0)
+    }
+
+    /// QoS 1 publications that may be added to the window.
+    fn room(&self) -> usize {
+        let waiting = self.publishing.as_ref().map_or(0, |publishing| publishing.window.len());
+        usize::from(self.settings.receive_maximum.max(1)).saturating_sub(waiting)
+    }
+
+    /// Handles the packets in `buffer`, as many as are whole and may be taken; what is left becomes the tail.
+    pub(super) fn process(&mut self, mut buffer: BytesMut) -> Result<(), Cause> {
+        let mut batch = Batch { received_at: now_millis(), ..Batch::default() };
+        let result = self.process_batch(&mut buffer, &mut batch);
+        for (counter, count) in self.member.broker.counters().publishes.iter().zip(batch.publishes) {
+            counter.add(count);
+        }
+        let needed = result?;
+        buffers::keep_tail(buffer, &mut self.tail, needed);
+        self.settle()
+    }
+
+    fn process_batch(&mut self, buffer: &mut BytesMut, batch: &mut Batch) -> Result<usize, Cause> {
+        let max_size = self.settings.max_packet_size as usize;
+        loop {
+            if !self.may_process() {
+                // Publications that were settled at once leave room.
+                self.settle()?;
+                if !self.may_process() {
+                    return Ok(0);
+                }
+            }
+            match codec::take_packet(buffer, max_size)? {
+                Progress::Needs(total) => return Ok(total),
+                Progress::Packet(packet) => self.handle(packet.decode(self.member.session.version)?, batch)?,
+            }
+        }
+    }
+
+    fn handle(&mut self, packet: Packet, batch: &mut Batch) -> Result<(), Cause> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish, batch)?,
+            Packet::PubAck { packet_id, accepted } => self.delivered(packet_id, accepted),
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe),
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+            Packet::PingReq => codec::pingresp(&mut self.out),
+            Packet::Disconnect { with_will, session_expiry } => {
+                if session_expiry.is_some_and(|seconds| seconds > 0) && !self.session_wanted {
+                    return Err(
+                        Violation::protocol("DISCONNECT asks for a session that CONNECT did not ask for").into()
+                    );
+                }
+                return Err(Cause::Disconnect { with_will });
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, publish: Publish, batch: &mut Batch) -> Result<(), Violation> {
+        batch.publishes[usize::from(publish.qos.level())] += 1;
+        if publish.retain {
+            return Err(Violation::new(
+                ReasonCode::RetainNotSupported,
+                "retained messages are not supported: publish without RETAIN",
+            ));
+        }
+        let refused = self.refuses(&publish);
+        let Publish { dup, qos, topic, packet_id, properties, payload, retain } = publish;
+        let message = Message {
+            id: self.ids.next(batch.received_at),
+            topic,
+            payload,
+            qos,
+            dup,
+            retain,
+            publisher: Arc::clone(&self.member.session.publisher),
+            properties,
+            received_at: batch.received_at,
+        };
+        match qos {
+            // A refused QoS 0 publication is counted and logged: the protocol has no answer to it.
+            QoS::AtMostOnce if refused.is_none() => self.member.broker.route.publish(&message, None),
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.track(&message, packet_id, refused)?,
+        }
+        Ok(())
+    }
+
+    /// Why this publication, though well-formed, is not taken.
+    fn refuses(&self, publish: &Publish) -> Option<ReasonCode> {
+        let format = publish.properties.as_ref().and_then(|properties| properties.payload_format);
+        let (reason, refused) =
+            if publish.topic.starts_with('$') || levels(&publish.topic) > self.settings.max_topic_levels {
+                (ReasonCode::TopicNameInvalid, Refused::Topic)
+            } else if codec::payload_matches_format(format, &publish.payload) {
+                return None;
+            } else {
+                (ReasonCode::PayloadFormatInvalid, Refused::PayloadFormat)
+            };
+        self.member.broker.counters().publishes_refused[refused as usize].add(1);
+        tracing::debug!(
+            client_id = &*self.member.session.publisher.client_id,
+            topic = &*publish.topic,
+            %reason,
+            "publication refused: {}",
+            refused.label()
+        );
+        Some(reason)
+    }
+
+    fn track(&mut self, message: &Message, packet_id: u16, refused: Option<ReasonCode>) -> Result<(), Violation> {
+        if self.room() == 0 {
+            // Only 5.0 clients come here: reading stops before.
+            return Err(Violation::new(
+                ReasonCode::ReceiveMaximumExceeded,
+                "more unacknowledged publications than the server's Receive Maximum",
+            ));
+        }
+        let publishing = self.publishing.get_or_insert_with(|| Box::new(Publishing::new()));
+        if !publishing.identifiers.insert(packet_id) {
+            // 3.1.1 clients may repeat themselves: the first copy is under way and its PUBACK answers both. Without DUP, or
+            // in 5.0 (MQTT-4.4.0-1), it would be another message whose PUBACK could not be told apart.
+            return if message.dup && self.member.session.version == Version::V311 {
+                Ok(())
+            } else {
+                Err(Violation::protocol("the packet identifier is in use"))
+            };
+        }
+        let route = &self.member.broker.route;
+        publishing.window.track(Unacknowledged { packet_id, refused }, |tracker| match refused {
+            Some(_) => tracker.settle(Outcome::Rejected),
+            None => route.publish(message, Some(tracker)),
+        });
+        publishing.peak = publishing.peak.max(publishing.window.len());
+        Ok(())
+    }
+
+    fn delivered(&mut self, packet_id: u16, accepted: bool) {
+        match self.member.inflight.acknowledge(packet_id) {
+            Some(receipt) if accepted => receipt.delivered(),
+            Some(refused) => {
+                drop(refused);
+                self.member.broker.counters().dropped(Dropped::Refused, 1);
+            }
+            None => tracing::debug!(
+                client_id = &*self.member.session.publisher.client_id,
+                packet_id,
+                "PUBACK for nothing that was sent"
+            ),
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe) {
+        let member = &mut self.member;
+        let reasons: Vec<_> = subscribe
+            .filters
+            .iter()
+            .map(|(filter, options)| {
+                if let Err(error) = subscriptions::check_filter(filter, self.settings.max_topic_levels) {
+                    let client_id = &*member.session.publisher.client_id;
+                    tracing::info!(client_id, filter = &**filter, "subscription refused: {error}");
+                    return match error {
+                        FilterError::Shared => ReasonCode::SharedSubscriptionsNotSupported,
+                        FilterError::Invalid(_) | FilterError::TooManyLevels { .. } => ReasonCode::TopicFilterInvalid,
+                    };
+                }
+                if member.broker.subscriptions.subscribe(&member.session, filter, *options) {
+                    member.filters.push(Box::from(&**filter));
+                }
+                match options.qos {
+                    QoS::AtMostOnce => ReasonCode::Success,
+                    QoS::AtLeastOnce => ReasonCode::GrantedQos1,
+                }
+            })
+            .collect();
+        codec::suback(&mut self.out, member.session.version, subscribe.packet_id, &reasons);
+    }
+
+    fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) {
+        let member = &mut self.member;
+        let reasons: Vec<_> = unsubscribe
+            .filters
+            .iter()
+            .map(|filter| {
+                if member.broker.subscriptions.unsubscribe(&member.session, filter) {
+                    member.filters.retain(|known| **known != **filter);
+                    ReasonCode::Success
+                } else {
+                    ReasonCode::NoSubscriptionExisted
+                }
+            })
+            .collect();
+        codec::unsuback(&mut self.out, member.session.version, unsubscribe.packet_id, &reasons);
+    }
+}

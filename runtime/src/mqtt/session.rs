@@ -1,0 +1,245 @@
+//! What the rest of the process sees of a connected client: its identity and its queue of deliveries.
+//!
+//! Owns the outbox between publishers (any thread) and the connection's task, and the wish of others that
+//! the session ends. Packet identifiers, the socket and the protocol belong to `connection`.
+//! A session lives exactly as long as its connection.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::codec::{Frame, Version};
+use super::counters::{Counters, Dropped};
+use crate::message::{Publisher, QoS};
+use crate::receipt::{Outcome, Receipt};
+
+/// A queue's memory is given back when it runs empty and once held more than this.
+const KEPT_CAPACITY: usize = 64;
+
+/// Somebody other than the client wants the session to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The client id connected again (MQTT-3.1.4-3).
+    TakenOver,
+    /// The client was silent for too long (MQTT-3.1.2-22).
+    KeepAlive,
+    /// The server stops.
+    ShuttingDown,
+}
+
+/// A connected client.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Unique in this process.
+    pub(super) number: u32,
+    pub(super) version: Version,
+    pub(super) publisher: Arc<Publisher>,
+    /// Silence allowed, milliseconds; 0 = any.
+    silence_allowed: u32,
+    max_queued: usize,
+    /// Milliseconds of the broker's clock, wrapping.
+    last_heard: AtomicU32,
+    /// The server itself does not read from the client now, so its silence means nothing.
+    not_listening: AtomicBool,
+    outbox: Mutex<Outbox>,
+    /// Wakes the connection's task: deliveries are queued or an end is wished.
+    pub(super) wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    queue: VecDeque<Delivery>,
+    /// QoS 0 deliveries in `queue`.
+    at_most_once: usize,
+    /// The task found the queue empty and wants to be woken by the next delivery.
+    waiting: bool,
+    closed: bool,
+    end: Option<End>,
+}
+
+/// One PUBLISH on its way to one client.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) frame: Arc<Frame>,
+    pub(super) receipt: DeliveryReceipt,
+}
+
+/// The receipt of a delivery, when somebody waits for it.
+///
+/// Dropped without more ado it says [`Outcome::Rejected`]: the client is gone or its queue was full, no
+/// re-send to it would change that, and a Source's offset goes on.
+#[derive(Debug, Default)]
+pub(super) struct DeliveryReceipt(Option<Receipt>);
+
+impl DeliveryReceipt {
+    /// The client has it.
+    pub(super) fn delivered(mut self) {
+        if let Some(receipt) = self.0.take() {
+            receipt.resolve(Outcome::Safe);
+        }
+    }
+
+    /// The server stops before the client had it: after the restart it may be tried again.
+    pub(super) fn given_up(mut self) {
+        if let Some(receipt) = self.0.take() {
+            receipt.resolve(Outcome::Unavailable);
+        }
+    }
+}
+
+impl From<Option<Receipt>> for DeliveryReceipt {
+    fn from(receipt: Option<Receipt>) -> Self {
+        Self(receipt)
+    }
+}
+
+impl Drop for DeliveryReceipt {
+    fn drop(&mut self) {
+        if let Some(receipt) = self.0.take() {
+            receipt.resolve(Outcome::Rejected);
+        }
+    }
+}
+
+/// What became of a delivery at the door of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Enqueued {
+    /// It waits to be sent.
+    Queued,
+    /// The queue is full and it was the one to drop.
+    Dropped,
+    /// The session has ended.
+    Closed,
+}
+
+impl Session {
+    pub(super) fn new(
+        number: u32,
+        version: Version,
+        publisher: Arc<Publisher>,
+        keep_alive: u16,
+        max_queued: usize,
+        now: u32,
+    ) -> Self {
+        Self {
+            number,
+            version,
+            publisher,
+            silence_allowed: u32::from(keep_alive) * 1500,
+            max_queued: max_queued.max(1),
+            last_heard: AtomicU32::new(now),
+            not_listening: AtomicBool::new(false),
+            outbox: Mutex::new(Outbox { waiting: true, ..Outbox::default() }),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The client sent something, or took something off our hands.
+    pub(super) fn heard(&self, now: u32) {
+        self.last_heard.store(now, Ordering::Relaxed);
+    }
+
+    /// Reading from the client stops, or goes on at `now`.
+    pub(super) fn set_listening(&self, listening: bool, now: u32) {
+        if self.not_listening.load(Ordering::Relaxed) == listening {
+            self.heard(now);
+            self.not_listening.store(!listening, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the client promised no keep alive.
+    pub(super) fn may_be_silent(&self) -> bool {
+        self.silence_allowed == 0
+    }
+
+    /// Whether the client was silent for longer than it promised.
+    pub(super) fn is_silent(&self, now: u32) -> bool {
+        self.silence_allowed != 0
+            && !self.not_listening.load(Ordering::Relaxed)
+            // The difference is right across the wrap; a stamp newer than `now` is not silence.
+            && now.wrapping_sub(self.last_heard.load(Ordering::Relaxed)).cast_signed() > self.silence_allowed.cast_signed()
+    }
+
+    /// Queues a delivery. A full queue drops QoS 0 before QoS 1, and the oldest QoS 1 before a new one.
+    pub(super) fn enqueue(&self, frame: &Arc<Frame>, receipt: Option<Receipt>, counters: &Counters) -> Enqueued {
+        let receipt = DeliveryReceipt::from(receipt);
+        let qos = frame.qos();
+        // Declared before the guard: what is evicted resolves its receipt after the lock is released.
+        let evicted;
+        let mut outbox = self.outbox.lock();
+        if outbox.closed {
+            return Enqueued::Closed;
+        }
+        if outbox.queue.len() >= self.max_queued {
+            counters.dropped(Dropped::QueueFull, 1);
+            if qos == QoS::AtMostOnce {
+                return Enqueued::Dropped;
+            }
+            evicted = outbox.evict();
+            debug_assert!(evicted.is_some(), "a full queue has an oldest delivery");
+        }
+        outbox.at_most_once += usize::from(qos == QoS::AtMostOnce);
+        outbox.queue.push_back(Delivery { frame: Arc::clone(frame), receipt });
+        if std::mem::take(&mut outbox.waiting) {
+            drop(outbox);
+            self.wake.notify_one();
+        }
+        Enqueued::Queued
+    }
+
+    /// Moves up to `limit` deliveries into `into`, of them at most `at_least_once` of QoS 1.
+    /// Returns whether the queue is empty; then the next delivery wakes the task.
+    pub(super) fn take_deliveries(&self, into: &mut Vec<Delivery>, limit: usize, mut at_least_once: usize) -> bool {
+        let mut outbox = self.outbox.lock();
+        while into.len() < limit {
+            match outbox.queue.front().map(|delivery| delivery.frame.qos()) {
+                Some(QoS::AtMostOnce) => outbox.at_most_once -= 1,
+                Some(QoS::AtLeastOnce) if at_least_once > 0 => at_least_once -= 1,
+                // Nothing overtakes a delivery that waits for the client's acknowledgements.
+                Some(QoS::AtLeastOnce) => return false,
+                None => break,
+            }
+            into.extend(outbox.queue.pop_front());
+        }
+        let empty = outbox.queue.is_empty();
+        if empty {
+            outbox.waiting = true;
+            if outbox.queue.capacity() > KEPT_CAPACITY {
+                outbox.queue = VecDeque::new();
+            }
+        }
+        empty
+    }
+
+    /// Asks the connection's task to end the session; the first wish counts.
+    pub(super) fn request_end(&self, end: End) {
+        self.outbox.lock().end.get_or_insert(end);
+        self.wake.notify_one();
+    }
+
+    /// The end that somebody wished for.
+    pub(super) fn requested_end(&self) -> Option<End> {
+        self.outbox.lock().end
+    }
+
+    /// Takes no more deliveries and hands back those that were not sent.
+    pub(super) fn close(&self) -> VecDeque<Delivery> {
+        let mut outbox = self.outbox.lock();
+        outbox.closed = true;
+        std::mem::take(&mut outbox.queue)
+    }
+}
+
+impl Outbox {
+    fn evict(&mut self) -> Option<Delivery> {
+        if self.at_most_once == 0 {
+            return self.queue.pop_front();
+        }
+        let oldest = self.queue.iter().position(|delivery| delivery.frame.qos() == QoS::AtMostOnce)?;
+        self.at_most_once -= 1;
+        self.queue.remove(oldest)
+    }
+}
