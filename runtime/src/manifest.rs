@@ -20,7 +20,7 @@ pub mod yaml;
 use std::{fmt, path::PathBuf};
 
 use isthmus_api::ObjectRef;
-use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render};
+use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render, resources::DEFAULT_NAMESPACE};
 
 pub use problem::{File, Problem, Severity};
 pub use secret::Secret;
@@ -86,6 +86,7 @@ pub fn load(paths: &[PathBuf]) -> Manifests {
             };
             unreadable.push(Problem {
                 severity: Severity::Error,
+                resource: None,
                 message: format!("cannot read this file: {error}"),
                 help: Some(help.to_owned()),
                 file: Some(position),
@@ -118,7 +119,11 @@ pub fn parse(files: Vec<File>) -> Manifests {
 
 impl Manifests {
     fn add(&mut self, file: usize, root: yaml::Node) {
+        let before = self.problems.len();
         let Some(object) = document::read(file, &root, self) else { return };
+        for problem in &mut self.problems[before..] {
+            problem.resource = Some(called(&object));
+        }
         self.origins.push(Origin { object, file, root });
     }
 
@@ -129,7 +134,11 @@ impl Manifests {
         let mut problems = self.problems.clone();
         let broken = self.broken();
         problems.extend(
-            rendered.findings.iter().filter(|finding| !self.follows_from(finding, &broken)).map(|finding| self.locate(finding)),
+            rendered
+                .findings
+                .iter()
+                .filter(|finding| !self.follows_from(finding, &broken))
+                .map(|finding| self.locate(finding)),
         );
         problems.sort_by_key(|problem| {
             let start = problem.span.as_ref().map_or(0, |span| span.start);
@@ -192,11 +201,21 @@ impl Manifests {
         });
         Problem {
             severity,
+            resource: origin.map(|origin| called(&origin.object)),
             message: finding.message.clone(),
             help: finding.help.clone(),
             file: origin.map(|origin| origin.file),
             span,
         }
+    }
+}
+
+/// What people call a resource.
+fn called(object: &ObjectRef) -> String {
+    if object.namespace == DEFAULT_NAMESPACE {
+        format!("{} {}", object.kind, object.name)
+    } else {
+        format!("{} {}/{}", object.kind, object.namespace, object.name)
     }
 }
 

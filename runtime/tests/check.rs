@@ -119,10 +119,8 @@ fn several_mistakes_are_shown_in_the_order_of_the_file() {
 
 #[test]
 fn other_kinds_of_a_cluster_are_left_alone() {
-    let text = quickstart_with(
-        "---\n",
-        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {a: b}\n---\n",
-    );
+    let text =
+        quickstart_with("---\n", "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {a: b}\n---\n");
     let report = checked(&text);
     assert_eq!((report.errors, report.warnings, report.exit_code()), (0, 0, 0));
     insta::assert_snapshot!(report.text);

@@ -47,9 +47,9 @@ impl Check<'_> {
                 self.report(key, message, Some(format!("write {}, or remove it", explain::expected(schema))));
             }
             content => {
-                let message = format!("`{name}` is {}, found {}", explain::expected(schema), explain::found(content));
+                let (message, help) = explain::wrong_type(schema, name, content);
                 let span = if matches!(content, Content::Scalar(_)) { &node.span } else { key };
-                self.report(span, message, explain::wrong_type(schema, content));
+                self.report(span, message, help);
             }
         }
     }
@@ -68,7 +68,8 @@ impl Check<'_> {
         for field in required {
             if node.get(field).is_none_or(Node::is_null) {
                 let description = properties.get(field).and_then(|property| property.get("description"));
-                let help = description.and_then(Value::as_str).map(|text| format!("add `{field}`: {}", explain::lead(text)));
+                let help =
+                    description.and_then(Value::as_str).map(|text| format!("add `{field}`: {}", explain::lead(text)));
                 self.report(key, format!("`{name}` needs the field `{field}`"), help);
             }
         }
