@@ -74,6 +74,8 @@ mistakes! {
     a_resource_without_a_name: "metadata:\n  name: speeding\n" => "metadata: {}\n";
     a_spec_that_is_missing: "metadata:\n  name: kafka\nspec:\n" => "metadata:\n  name: kafka\nspce:\n";
     text_that_is_not_yaml: "  description: Vehicles faster than 120 km/h" => "  description: Vehicles: faster than 120 km/h";
+    a_bracket_that_is_not_closed: "  name: kafka\n" => "  name: {kafka\n";
+    a_choice_that_yaml_takes_for_a_boolean: "anonymous: Allow" => "anonymous: Yes";
     a_tab_in_the_indentation: "    - kafkaTopic: commands\n" => "\t- kafkaTopic: commands\n";
     a_resource_defined_twice: "---\n# A Sink" => "---\napiVersion: isthmus.dev/v1alpha1\nkind: Connector\nmetadata: {name: kafka}\nspec: {bridgeRef: {name: fleet}, kafka: {bootstrapServers: [other:9092]}}\n---\n# A Sink";
     users_whose_secret_is_not_there: "    anonymous: Allow" => "    usersSecretRef: {name: users}";
@@ -162,13 +164,13 @@ fn files_refer_to_each_other() {
     let report = check(&files, false);
     let expected = format!("{}: 1 resource ok\n{}: 4 resources ok\n", files[0].display(), files[1].display());
     assert_eq!(report.text, expected);
-    assert_eq!(check(&files[1..], false).errors, 1, "without the Bridge");
+    assert_eq!(check(&files[1..], false).errors, 1, "the Bridge is missing, once");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let report = check(&[PathBuf::from("no/such/file.yaml")], false);
-    assert_eq!(report.exit_code(), 1);
+    assert_eq!((report.exit_code(), report.errors), (1, 1), "{}", report.text);
     insta::assert_snapshot!(report.text);
 }
 
