@@ -236,6 +236,10 @@ impl<T> Window<T> {
 mod tests {
     use super::*;
 
+    fn receipt(tracker: &mut Tracker<'_>) -> Receipt {
+        tracker.receipt()
+    }
+
     fn settled<T>(window: &mut Window<T>) -> Vec<(T, Outcome)> {
         window.collect();
         std::iter::from_fn(|| window.pop_settled()).collect()
@@ -244,8 +248,8 @@ mod tests {
     #[test]
     fn acknowledgements_leave_in_arrival_order() {
         let mut window = Window::for_publisher();
-        let first = window.track(1, |tracker| tracker.receipt());
-        let second = window.track(2, |tracker| tracker.receipt());
+        let first = window.track(1, receipt);
+        let second = window.track(2, receipt);
         window.track(3, |_| ());
         second.resolve(Outcome::Safe);
         assert_eq!(settled(&mut window), []);
@@ -266,7 +270,7 @@ mod tests {
     #[test]
     fn a_dropped_receipt_is_not_a_success() {
         let mut window = Window::for_publisher();
-        drop(window.track((), |tracker| tracker.receipt()));
+        drop(window.track((), receipt));
         assert_eq!(settled(&mut window), [((), Outcome::Unavailable)]);
     }
 
@@ -277,7 +281,7 @@ mod tests {
             tracker.patience(Duration::ZERO);
             tracker.receipt()
         });
-        let other = window.track(2, |tracker| tracker.receipt());
+        let other = window.track(2, receipt);
         assert!(window.next_deadline().is_some());
         window.expire(Instant::now());
         assert_eq!(settled(&mut window), [(1, Outcome::Unavailable)]);
@@ -291,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn the_owner_is_woken_from_another_thread() {
         let mut window = Window::for_source();
-        let receipt = window.track((), |tracker| tracker.receipt());
+        let receipt = window.track((), receipt);
         let resolver = std::thread::spawn(move || receipt.resolve(Outcome::Safe));
         window.inbox().resolved().await;
         assert_eq!(settled(&mut window), [((), Outcome::Safe)]);
