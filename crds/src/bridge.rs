@@ -39,7 +39,7 @@ pub struct BridgeSpec {
     #[schemars(
         length(min = 1, max = 16),
         transform = list_map("name"),
-        transform = rules(&[("self.all(x, self.exists_one(y, y.port == x.port))", "each listener needs a port of its own")])
+        transform = rules(&[("self.all(x, self.exists_one(y, y.port == x.port))", "each listener needs a port of its own", "")])
     )]
     pub listeners: Vec<Listener>,
     /// Who may connect.

@@ -59,6 +59,7 @@ pub struct RuleSpec {
 #[schemars(transform = rules(&[(
     "[has(self.sinkRef), has(self.republish), has(self.console)].filter(x, x).size() == 1",
     "an action is exactly one of sinkRef, republish and console",
+    "",
 )]))]
 pub struct Action {
     /// Name of the action, unique in its rule.

@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{Bridge, Connector, Rule, Sink, Source};
 
-/// CEL rules of a type or a field: `(rule, message)`. The message says what to do.
-pub(crate) fn rules(rules: &'static [(&'static str, &'static str)]) -> impl Fn(&mut Schema) {
+/// CEL rules of a type or a field: `(rule, message, field)`. The message says what to do; the field, such as `.acks`,
+/// is the one it is reported on, empty for the whole.
+pub(crate) fn rules(rules: &'static [(&'static str, &'static str, &'static str)]) -> impl Fn(&mut Schema) {
     move |schema| {
-        for (rule, message) in rules {
-            push_rule(schema, rule, message);
+        for (rule, message, field) in rules {
+            push_rule(schema, rule, message, field);
         }
     }
 }
@@ -23,7 +24,7 @@ pub(crate) fn rules(rules: &'static [(&'static str, &'static str)]) -> impl Fn(&
 pub(crate) fn between_durations(min: &'static str, max: &'static str) -> impl Fn(&mut Schema) {
     move |schema| {
         let rule = format!("duration(self) >= duration('{min}') && duration(self) <= duration('{max}')");
-        push_rule(schema, &rule, &format!("must be from {min} to {max}"));
+        push_rule(schema, &rule, &format!("must be from {min} to {max}"), "");
     }
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn between_sizes(min: &'static str, max: &'static str) -> impl Fn(&mu
         let rule = format!(
             "quantity(string(self)).compareTo(quantity('{min}')) >= 0 && quantity(string(self)).compareTo(quantity('{max}')) <= 0"
         );
-        push_rule(schema, &rule, &format!("must be from {min} to {max}"));
+        push_rule(schema, &rule, &format!("must be from {min} to {max}"), "");
     }
 }
 
@@ -59,8 +60,11 @@ pub(crate) fn items(bounds: &'static [(&'static str, u64)], pattern: Option<&'st
     }
 }
 
-fn push_rule(schema: &mut Schema, rule: &str, message: &str) {
-    let entry = json!({"rule": rule, "message": message});
+fn push_rule(schema: &mut Schema, rule: &str, message: &str, field: &str) {
+    let mut entry = json!({"rule": rule, "message": message});
+    if !field.is_empty() {
+        entry["fieldPath"] = json!(field);
+    }
     let rules = schema.ensure_object().entry("x-kubernetes-validations").or_insert_with(|| json!([]));
     if let Some(rules) = rules.as_array_mut() {
         rules.push(entry);

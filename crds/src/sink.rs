@@ -37,9 +37,9 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules(&[
     ("!self.idempotence || self.acks == 'AllIsr'",
-     "idempotence needs acks AllIsr: set acks to AllIsr, or idempotence to false"),
+     "idempotence needs acks AllIsr: set acks to AllIsr, or idempotence to false", ".acks"),
     ("self.partitionStrategy != 'KeyDispatch' || self.key.size() > 0",
-     "partitionStrategy KeyDispatch needs a key: set key, or choose another strategy"),
+     "partitionStrategy KeyDispatch needs a key: set key, or choose another strategy", ".key"),
 ]))]
 pub struct SinkSpec {
     /// The Connector to the Kafka cluster.

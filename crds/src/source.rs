@@ -79,7 +79,7 @@ pub struct TopicMapping {
     #[schemars(
         length(min = 1, max = 249),
         regex(pattern = KAFKA_TOPIC_PATTERN),
-        transform = rules(&[("self != '.' && self != '..'", "Kafka has no topics called `.` or `..`")])
+        transform = rules(&[("self != '.' && self != '..'", "Kafka has no topics called `.` or `..`", "")])
     )]
     pub kafka_topic: String,
     /// Template of the MQTT topic that records are published to, such as `cmd/${.key}`. Absent: for rules only.

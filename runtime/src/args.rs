@@ -26,6 +26,8 @@ pub enum Command {
     Dev(Dev),
     /// Check manifests and start nothing: exit status 1 when one of them would be refused.
     Check(Check),
+    /// Print the plan of manifests, for `isthmus run`.
+    Plan(Plan),
     /// Show and feed the Kafka side of a running `isthmus dev`.
     Record(crate::record::Args),
 }
@@ -67,4 +69,18 @@ pub struct Check {
     /// Manifests: YAML files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// `isthmus plan`
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// Manifests: YAML files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The Bridge to render, when the manifests have several.
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub bridge: Option<String>,
+    /// Folder where `isthmus run` will find the users of the Bridge's Secret, one file each.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/isthmus/users")]
+    pub users: PathBuf,
 }

@@ -1,18 +1,12 @@
-//! Adapter to Kafka: everything that names `rdkafka` is in here.
-
-use rdkafka::config::RDKafkaLogLevel;
+//! Everything that speaks Kafka's protocol, through librdkafka.
+//!
+//! Only the modules below may name `rdkafka`'s clients; the rest of the data path knows records, offsets and
+//! receipts. What is sent and when belongs to [`sink`](crate::sink) and [`buffer`](crate::buffer), what becomes of a
+//! received record to [`source`](crate::source).
 
 pub mod client;
+pub mod consumer;
+pub mod embedded;
 pub mod error;
 pub mod producer;
-
-/// Passes librdkafka's own log on. Its connection errors repeat many times a second while Kafka is away, and the
-/// link state says the same once: they are for debugging.
-fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-            tracing::error!(facility, "librdkafka: {message}");
-        }
-        _ => tracing::debug!(facility, "librdkafka: {message}"),
-    }
-}
+pub mod topics;

@@ -1,9 +1,25 @@
 //! The data path of Isthmus.
+pub mod admin;
+pub mod args;
+pub mod bridge;
 pub mod buffer;
+pub mod check;
+pub mod dev;
 pub mod ingress;
 pub mod kafka;
+pub mod manifest;
 pub mod message;
-pub mod receipt;
-pub mod sink;
-pub mod status;
+pub mod metrics;
 pub mod mqtt;
+pub mod receipt;
+pub mod record;
+pub mod rule;
+pub mod run;
+pub mod screen;
+pub mod sink;
+pub mod source;
+pub mod status;
+pub mod stop;
+pub mod telemetry;
+mod users_folder;
+mod watch;

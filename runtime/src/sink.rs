@@ -1,6 +1,6 @@
 //! A Sink: turns the output of rules into Kafka records and keeps them until Kafka has them.
 //!
-//! In the order a record travels: `render` makes it from a rule's output, `core` puts it into the log of its
+//! In the order a record travels: `writing` makes it from a rule's output, `core` puts it into the log of its
 //! partition ([`buffer`](crate::buffer)) and hands it to the producer ([`kafka::producer`](crate::kafka::producer)),
 //! whose answer resolves the receipt. `maintenance` does everything slow beside that path.
 
@@ -9,12 +9,15 @@ mod maintenance;
 mod partitioner;
 mod settings;
 mod topic;
+mod writing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use isthmus_api::connector::Kafka;
-use isthmus_api::sink::SinkSpec;
+use arc_swap::ArcSwap;
+use isthmus_api::sink::RequestMode;
+use isthmus_plan::document;
+use isthmus_rules::Row;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,6 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::Core;
 use self::maintenance::ProducerSettings;
+pub use self::writing::Origin;
+use self::writing::Writing;
+use crate::buffer::Appended;
+use crate::receipt::{Outcome, Tracker};
+use crate::rule::action::ActionError;
 use crate::status;
 
 /// How often a drain looks whether the buffer is empty.
@@ -31,26 +39,41 @@ const DRAIN_POLL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Sink {
     core: Arc<Core>,
+    writing: ArcSwap<Writing>,
     producer: watch::Sender<Arc<ProducerSettings>>,
     stop: CancellationToken,
     maintenance: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Sink {
-    /// Starts a Sink. It takes records at once, whether Kafka answers or not.
-    pub fn start(name: &str, spec: &SinkSpec, kafka: &Kafka) -> Self {
-        let core = Arc::new(Core::new(name.to_owned()));
-        core.set_bounds(spec);
-        let (producer, settings) = watch::channel(Arc::new(settings::producer(name, spec, kafka)));
+    /// Starts a Sink. It takes records at once, whether Kafka answers or not. `Err` says which template is wrong.
+    pub fn start(plan: &document::Sink) -> Result<Self, String> {
+        let writing = Writing::compile(plan)?;
+        let core = Arc::new(Core::new(plan.name.clone()));
+        core.set_bounds(plan);
+        if let Some(topic) = writing.fixed_topic() {
+            core.prepare(topic);
+        }
+        let (producer, settings) = watch::channel(Arc::new(settings::producer(plan)));
         let stop = CancellationToken::new();
         let task = tokio::spawn(maintenance::maintain(Arc::clone(&core), settings, stop.clone()));
-        Self { core, producer, stop, maintenance: Mutex::new(Some(task)) }
+        Ok(Self { core, writing: ArcSwap::from_pointee(writing), producer, stop, maintenance: Mutex::new(Some(task)) })
+    }
+
+    /// Whether a Sink can be made from this.
+    pub fn check(plan: &document::Sink) -> Result<(), String> {
+        Writing::compile(plan).map(drop)
     }
 
     /// Takes on a changed specification. Records that wait stay; they keep the topic and content they were given.
-    pub fn reconfigure(&self, spec: &SinkSpec, kafka: &Kafka) {
-        self.core.set_bounds(spec);
-        let changed = settings::producer(&self.core.name, spec, kafka);
+    pub fn reconfigure(&self, plan: &document::Sink) -> Result<(), String> {
+        let writing = Writing::compile(plan)?;
+        self.core.set_bounds(plan);
+        if let Some(topic) = writing.fixed_topic() {
+            self.core.prepare(topic);
+        }
+        self.writing.store(Arc::new(writing));
+        let changed = settings::producer(plan);
         self.producer.send_if_modified(|current| {
             let modified = !current.same(&changed);
             if modified {
@@ -58,6 +81,39 @@ impl Sink {
             }
             modified
         });
+        Ok(())
+    }
+
+    /// Makes a rule's output a record and takes responsibility for it. In `Sync` mode the tracker gets its receipt when
+    /// Kafka has answered; in `Async` mode the record is safe as soon as it is in the buffer.
+    pub fn write(
+        &self,
+        row: &Row,
+        origin: Origin<'_>,
+        mut tracker: Option<&mut Tracker<'_>>,
+    ) -> Result<(), ActionError> {
+        let writing = self.writing.load();
+        let (topic, record) = writing.render(row, origin).map_err(|problem| {
+            self.core.count_failed();
+            ActionError::Rejected(format!("Sink {}: {problem}", self.core.name))
+        })?;
+        let mut receipt = None;
+        if let Some(tracker) = tracker.as_deref_mut()
+            && writing.request_mode == RequestMode::Sync
+        {
+            tracker.patience(writing.sync_timeout);
+            receipt = Some(tracker.receipt());
+        }
+        let waits = receipt.is_some();
+        match self.core.store(&topic, record, receipt) {
+            Appended::Stored => {
+                if let Some(tracker) = tracker.filter(|_| !waits) {
+                    tracker.settle(Outcome::Safe);
+                }
+                Ok(())
+            }
+            Appended::Refused => Err(ActionError::Full(self.core.name.clone())),
+        }
     }
 
     /// Waits until Kafka has all records, or until `deadline`, then stops. Says how many records were left behind.

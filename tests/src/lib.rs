@@ -1,1 +1,33 @@
-//! isthmus-tests
+//! The harness of the whole-system tests: everything a test needs to treat Isthmus as a black box.
+//!
+//! A test starts the built binary ([`isthmus::Isthmus`]) on real Apache Kafka ([`kafka::Kafka`]),
+//! feeds it with clients that share no code with it ([`mosquitto`], [`python`], [`kafka::client`])
+//! or, where a well-behaved client would refuse, with bytes on a socket ([`mqtt`]), and then looks
+//! at what came out on the other side.
+//!
+//! What the rest is for:
+//!
+//! * [`environment`] finds the parts that are fetched once (jars, Python packages);
+//! * [`process`] starts programs, keeps what they print, and ends them; [`guard`] ends those that a
+//!   crashed or interrupted test run would leave behind;
+//! * [`condition`] waits for something to become true, with a deadline;
+//! * [`manifest`] renders the resources of a test;
+//! * [`load`] is many devices at once, with a record of what was acknowledged.
+//!
+//! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
+//! not depend on the crates it tests.
+
+pub mod condition;
+pub mod environment;
+pub mod guard;
+pub mod isthmus;
+pub mod kafka;
+pub mod load;
+pub mod manifest;
+pub mod mosquitto;
+pub mod mqtt;
+pub mod process;
+pub mod python;
+
+/// What every fallible step of the harness returns; a test ends with its text.
+pub type Result<T> = anyhow::Result<T>;

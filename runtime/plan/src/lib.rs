@@ -18,10 +18,12 @@
 pub mod diff;
 pub mod document;
 pub mod finding;
+mod render;
 pub mod resources;
 pub mod revision;
 
 pub use diff::{Changes, Diff};
 pub use document::Plan;
 pub use finding::{Finding, Severity};
+pub use render::{Options, Rendered, render};
 pub use resources::Resources;

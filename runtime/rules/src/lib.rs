@@ -32,6 +32,7 @@
 //! assert_eq!(json, br#"{"speed":130}"#);
 //! ```
 
+pub mod case;
 mod compile;
 pub mod diagnostic;
 pub mod environment;

@@ -92,7 +92,11 @@ pub(crate) enum Node {
     Place(Place),
     Slice(Place, i128, i128),
     List(Vec<Expr>),
-    Call { function: &'static Function, args: Vec<Expr>, prepared: Option<Arc<Prepared>> },
+    Call {
+        function: &'static Function,
+        args: Vec<Expr>,
+        prepared: Option<Arc<Prepared>>,
+    },
     Minus(Box<Expr>),
     Plus(Box<Expr>),
     Not(Box<Expr>),
@@ -101,11 +105,22 @@ pub(crate) enum Node {
     Compare(Comparison, Box<Expr>, Box<Expr>),
     Matches(Box<Expr>, Box<Expr>),
     Arithmetic(Arithmetic, Box<Expr>, Box<Expr>),
-    In { subject: Box<Expr>, options: Vec<Expr>, negated: bool },
+    In {
+        subject: Box<Expr>,
+        options: Vec<Expr>,
+        negated: bool,
+    },
     /// `CASE WHEN cond`
-    Cond { branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Cond {
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     /// `CASE expr WHEN value`
-    Switch { subject: Box<Expr>, branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Switch {
+        subject: Box<Expr>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
 }
 
 /// The operators on numbers.

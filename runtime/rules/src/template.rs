@@ -227,7 +227,8 @@ fn placeholder(name: &str, kind: TemplateKind) -> Placeholder {
         _ => {}
     }
     let path = name.strip_prefix('.').unwrap_or(name);
-    let steps = if path.is_empty() { Vec::new() } else { path.split('.').map(|key| Step::Key(Text::from(key))).collect() };
+    let steps =
+        if path.is_empty() { Vec::new() } else { path.split('.').map(|key| Step::Key(Text::from(key))).collect() };
     Placeholder::Variable(steps)
 }
 
@@ -277,7 +278,10 @@ mod tests {
     #[test]
     fn missing_variables_follow_the_policy() {
         assert_eq!(rendered("a${x}b", TemplateKind::Action, "{}", MissingPolicy::Empty), ("ab".into(), true));
-        assert_eq!(rendered("a${x}b", TemplateKind::Action, "{}", MissingPolicy::Undefined), ("aundefinedb".into(), true));
+        assert_eq!(
+            rendered("a${x}b", TemplateKind::Action, "{}", MissingPolicy::Undefined),
+            ("aundefinedb".into(), true)
+        );
         let mut out = b"kept".to_vec();
         let template = Template::compile("a${x.y}b", TemplateKind::Topic).unwrap();
         let error = template.render(&row("{}"), MissingPolicy::Error, &mut out).unwrap_err();

@@ -50,6 +50,8 @@ pub struct Trouble {
     pub reason: &'static str,
     /// What is wrong, where, and what to do.
     pub message: String,
+    /// Whether librdkafka has no connection left at all, and not only one broker less.
+    pub all_brokers: bool,
 }
 
 /// Reason of a link whose brokers cannot be reached.
@@ -104,5 +106,5 @@ pub fn trouble(error: &KafkaError, detail: &str, bootstrap_servers: &str) -> Opt
         | RDKafkaErrorCode::NotLeaderForPartition => return None,
         _ => (KAFKA_ERROR, format!("Kafka reports an error: {because}")),
     };
-    Some(Trouble { reason, message })
+    Some(Trouble { reason, message, all_brokers: code == RDKafkaErrorCode::AllBrokersDown })
 }

@@ -61,10 +61,22 @@ impl LinkProblem {
     /// A problem with one topic.
     pub fn topic(code: Code, topic: &str) -> Self {
         match code {
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Self::new("TopicNotFound", format!("topic {topic} does not exist in Kafka: create it; until then records wait in the buffer")),
-            Code::TopicAuthorizationFailed => Self::new("NotAuthorized", format!("Kafka does not authorize this client for topic {topic}: grant it Describe and Write")),
-            Code::InvalidTopic => Self::new("InvalidTopic", format!("Kafka does not take {topic} as a topic name: use letters, digits, '.', '_' and '-'")),
-            Code::LeaderNotAvailable => Self::new("NoLeader", format!("no partition of topic {topic} has a leader: check the Kafka brokers; trying again")),
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Self::new(
+                "TopicNotFound",
+                format!("topic {topic} does not exist in Kafka: create it; until then records wait in the buffer"),
+            ),
+            Code::TopicAuthorizationFailed => Self::new(
+                "NotAuthorized",
+                format!("Kafka does not authorize this client for topic {topic}: grant it Describe and Write"),
+            ),
+            Code::InvalidTopic => Self::new(
+                "InvalidTopic",
+                format!("Kafka does not take {topic} as a topic name: use letters, digits, '.', '_' and '-'"),
+            ),
+            Code::LeaderNotAvailable => Self::new(
+                "NoLeader",
+                format!("no partition of topic {topic} has a leader: check the Kafka brokers; trying again"),
+            ),
             other => Self::cluster(other, &format!("topic {topic}")),
         }
     }

@@ -96,7 +96,7 @@ impl ClientContext for Context {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::log(level, facility, message);
+        super::client::log("producer", level, facility, message);
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwapOption;
 use bytestring::ByteString;
 use foldhash::fast::RandomState;
-use isthmus_api::sink::SinkSpec;
+use isthmus_plan::document;
 use parking_lot::{Mutex, RwLock};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
@@ -108,11 +108,16 @@ impl Core {
         }
     }
 
-    pub(super) fn set_bounds(&self, spec: &SinkSpec) {
+    pub(super) fn set_bounds(&self, spec: &document::Sink) {
         self.bounds.per_partition.store(spec.buffer.per_partition_limit.bytes(), Ordering::Relaxed);
         self.bounds.total.store(spec.buffer.total_limit.bytes(), Ordering::Relaxed);
         self.bounds.topics.store(MAX_TOPICS, Ordering::Relaxed);
         self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
+    }
+
+    /// Makes a topic known before its first record, so that its state is known too.
+    pub(super) fn prepare(&self, topic: &str) {
+        drop(self.topic(topic));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -418,7 +423,8 @@ impl Core {
         let before = self.totals().counters.sink_deleted;
         for topic in self.all_topics() {
             let state = topic.state.read();
-            for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log)) {
+            for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log))
+            {
                 let mut log = log.lock();
                 let bytes = log.bytes();
                 log.abandon();

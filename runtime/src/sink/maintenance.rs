@@ -68,7 +68,11 @@ pub(super) async fn maintain(
                 Replace::Broken => Duration::ZERO,
                 Replace::SmallerBatches => {
                     batch_bytes = (batch_bytes / 2).max(SMALLEST_BATCH);
-                    tracing::warn!(sink = core.name, batch_bytes, "Kafka refused a batch as too large: halving batches");
+                    tracing::warn!(
+                        sink = core.name,
+                        batch_bytes,
+                        "Kafka refused a batch as too large: halving batches"
+                    );
                     HANDOVER
                 }
             };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use isthmus_api::connector::Kafka;
-use isthmus_api::sink::{Acks, Compression, SinkSpec};
+use isthmus_api::sink::{Acks, Compression};
+use isthmus_plan::document::Sink;
 
 use super::maintenance::ProducerSettings;
 use crate::kafka::client;
@@ -15,8 +15,9 @@ const MAX_IDEMPOTENT_INFLIGHT: u16 = 5;
 const HEALTH_CHECK: Duration = Duration::from_secs(15);
 
 /// Settings of the producer of a Sink.
-pub(super) fn producer(name: &str, spec: &SinkSpec, kafka: &Kafka) -> ProducerSettings {
-    let mut config = client::base(&kafka.bootstrap_servers.join(","), &format!("sink-{name}"));
+pub(super) fn producer(spec: &Sink) -> ProducerSettings {
+    let kafka = &spec.kafka;
+    let mut config = client::base(&kafka.bootstrap_servers.join(","), &format!("sink-{}", spec.name));
     let acks = match spec.acks {
         Acks::AllIsr => "all",
         Acks::LeaderOnly => "1",
@@ -58,6 +59,6 @@ pub(super) fn producer(name: &str, spec: &SinkSpec, kafka: &Kafka) -> ProducerSe
 }
 
 /// Bytes that may be in flight in one partition: the window of row S8.
-pub(super) fn window(spec: &SinkSpec) -> u64 {
+pub(super) fn window(spec: &Sink) -> u64 {
     u64::from(spec.max_inflight) * spec.max_batch_bytes.bytes()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use isthmus_api::connector::Kafka;
-use isthmus_api::sink::{PartitionStrategy, SinkSpec};
+use isthmus_api::sink::{Acks, Buffer, Compression, PartitionStrategy};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -24,8 +24,29 @@ fn kafka(cluster: &Cluster) -> Kafka {
     kafka
 }
 
-fn spec(topic: &str) -> SinkSpec {
-    SinkSpec { partition_strategy: PartitionStrategy::KeyDispatch, ..SinkSpec::new("kafka", topic) }
+fn plan(topic: &str, cluster: &Cluster) -> document::Sink {
+    let seconds = isthmus_api::duration::Duration::from_secs;
+    document::Sink {
+        name: "s".into(),
+        connector: "kafka".into(),
+        kafka: kafka(cluster),
+        topic: topic.into(),
+        dynamic_topic: false,
+        key: "${.clientid}".into(),
+        value: "${.}".into(),
+        timestamp: "${.timestamp}".into(),
+        partition_strategy: PartitionStrategy::KeyDispatch,
+        partition_count_refresh_interval: seconds(60),
+        compression: Compression::None,
+        acks: Acks::AllIsr,
+        idempotence: true,
+        max_batch_bytes: isthmus_api::size::Size::from_bytes(896 << 10),
+        linger: isthmus_api::duration::Duration::from_millis(5),
+        max_inflight: 10,
+        request_mode: RequestMode::Async,
+        sync_timeout: seconds(5),
+        buffer: Buffer::default(),
+    }
 }
 
 fn record(key: &str, value: &str) -> Record {
@@ -68,7 +89,7 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("later", 1, 1).unwrap();
     cluster.topic_error("later", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start("s", &spec("later"), &kafka(&cluster));
+    let sink = Sink::start(&plan("later", &cluster)).unwrap();
     let mut window = Window::for_publisher();
     for number in 0..100 {
         let stored = window.track(number, |tracker| {
@@ -95,13 +116,11 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
 async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 2, 1).unwrap();
-    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    let sink = Sink::start(&plan("t", &cluster)).unwrap();
     sink.core.store("t", record("k", "first"), None);
     until("the first is delivered", || sink.snapshot().success == 1).await;
-    cluster.request_errors(
-        RDKafkaApiKey::Produce,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER; 3],
-    );
+    cluster
+        .request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER; 3]);
     for number in 0..1000 {
         sink.core.store("t", record(&format!("key-{}", number % 7), &number.to_string()), None);
     }
@@ -114,9 +133,9 @@ async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
 async fn a_record_too_large_fails_and_the_next_ones_flow() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let mut spec = spec("t");
-    spec.max_batch_bytes = isthmus_api::size::Size::from_bytes(1024);
-    let sink = Sink::start("s", &spec, &kafka(&cluster));
+    let mut plan = plan("t", &cluster);
+    plan.max_batch_bytes = isthmus_api::size::Size::from_bytes(1024);
+    let sink = Sink::start(&plan).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let mut window = Window::for_publisher();
@@ -135,7 +154,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
 async fn a_batch_too_large_is_made_smaller_and_sent_again() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    let sink = Sink::start(&plan("t", &cluster)).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2]);
     for number in 0..500 {
@@ -152,7 +171,7 @@ async fn a_batch_too_large_is_made_smaller_and_sent_again() {
 async fn the_buffer_outlives_an_outage_and_its_figures_add_up() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 3, 1).unwrap();
-    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    let sink = Sink::start(&plan("t", &cluster)).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     for number in 0..5000 {
@@ -173,13 +192,13 @@ async fn changed_settings_replace_the_producer_and_keep_the_records() {
     let new = MockCluster::new(1).unwrap();
     old.create_topic("t", 1, 1).unwrap();
     new.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start("s", &spec("t"), &kafka(&old));
+    let sink = Sink::start(&plan("t", &old)).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     old.broker_down(1).unwrap();
     for number in 0..100 {
         sink.core.store("t", record("k", &number.to_string()), None);
     }
-    sink.reconfigure(&spec("t"), &kafka(&new));
+    sink.reconfigure(&plan("t", &new)).unwrap();
     until("all are delivered", || sink.snapshot().success == 100).await;
     assert_eq!(read(&new, "t", 0, 100), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
@@ -189,7 +208,7 @@ async fn changed_settings_replace_the_producer_and_keep_the_records() {
 async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    let sink = Sink::start(&plan("t", &cluster)).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
@@ -207,7 +226,7 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     for name in &names {
         cluster.create_topic(name, 1, 1).unwrap();
     }
-    let sink = Sink::start("s", &spec("t"), &kafka(&cluster));
+    let sink = Sink::start(&plan("t", &cluster)).unwrap();
     sink.core.bounds.topics.store(10, std::sync::atomic::Ordering::Relaxed);
     for (count, name) in names.iter().enumerate() {
         assert_eq!(sink.core.store(name, record("k", "v"), None), Appended::Stored);

@@ -12,7 +12,8 @@ impl Checker<'_> {
         self.require_condition(expr, clause);
         let checked = self.expr(expr);
         if never_holds(&checked) {
-            let consequence = if clause == "WHEN" { "this branch is never taken" } else { "the rule never gives a row" };
+            let consequence =
+                if clause == "WHEN" { "this branch is never taken" } else { "the rule never gives a row" };
             let message = format!("this condition is never true: {consequence}");
             self.findings.push(Diagnostic::warning(expr.span.clone(), message));
         }

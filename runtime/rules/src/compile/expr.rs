@@ -46,11 +46,9 @@ impl Checker<'_> {
                 let left = Box::new(self.expr(left));
                 binary(*op, left, Box::new(self.expr(right)))
             }
-            ExprKind::In { subject, options, negated } => Node::In {
-                subject: Box::new(self.expr(subject)),
-                options: self.exprs(options),
-                negated: *negated,
-            },
+            ExprKind::In { subject, options, negated } => {
+                Node::In { subject: Box::new(self.expr(subject)), options: self.exprs(options), negated: *negated }
+            }
             ExprKind::Case { subject, branches, otherwise } => {
                 self.case(subject.as_deref(), branches, otherwise.as_deref())
             }
@@ -69,7 +67,12 @@ impl Checker<'_> {
         Node::Slice(self.place(path), from, to)
     }
 
-    fn case(&mut self, subject: Option<&ast::Expr>, branches: &[(ast::Expr, ast::Expr)], otherwise: Option<&ast::Expr>) -> Node {
+    fn case(
+        &mut self,
+        subject: Option<&ast::Expr>,
+        branches: &[(ast::Expr, ast::Expr)],
+        otherwise: Option<&ast::Expr>,
+    ) -> Node {
         let subject_node = subject.map(|expr| Box::new(self.expr(expr)));
         let branches = branches
             .iter()
@@ -138,7 +141,8 @@ impl Checker<'_> {
         let column = match root {
             Root::Column(column) if self.kinds.iter().any(|kind| kind.has(*column)) => {
                 if !path.steps.is_empty() && !column.value_type().may_be_nested() {
-                    let message = format!("`{}` is {}: there is nothing inside", column.name(), column.value_type().name());
+                    let message =
+                        format!("`{}` is {}: there is nothing inside", column.name(), column.value_type().name());
                     self.findings.push(Diagnostic::warning(path.span.clone(), message));
                 }
                 return;
@@ -228,8 +232,17 @@ fn binary(op: Binary, left: Box<Expr>, right: Box<Expr>) -> Node {
 const ABSENT: &[(&[&str], &str)] = &[
     (
         &[
-            "schema_encode", "schema_decode", "schema_check", "schema_encode_and_tag", "schema_decode_tagged",
-            "avro_encode", "avro_decode", "sparkplug_encode", "sparkplug_decode", "spb_encode", "spb_decode",
+            "schema_encode",
+            "schema_decode",
+            "schema_check",
+            "schema_encode_and_tag",
+            "schema_decode_tagged",
+            "avro_encode",
+            "avro_decode",
+            "sparkplug_encode",
+            "sparkplug_decode",
+            "spb_encode",
+            "spb_decode",
             "spb_zip_kvs",
         ],
         "needs a schema registry, which is not available yet",

@@ -54,9 +54,8 @@ impl Shape {
             return true;
         }
         let wanted: Vec<&str> = path.split('.').collect();
-        let column = |column: &Column| {
-            column.name() == wanted[0] && (wanted.len() == 1 || column.value_type().may_be_nested())
-        };
+        let column =
+            |column: &Column| column.name() == wanted[0] && (wanted.len() == 1 || column.value_type().may_be_nested());
         self.columns.iter().any(column) || self.places.iter().any(|place| place.covers(&wanted) || place.is_named(path))
     }
 

@@ -70,8 +70,9 @@ impl Expr {
             Node::Not(operand) => Ok(operand.value(scope, env)?.as_bool().is_some_and(|value| !value)),
             Node::Compare(op, left, right) => {
                 let (left, right) = (left.value(scope, env)?, right.value(scope, env)?);
-                compare(*op, &left, &right)
-                    .map_err(|text| Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0)))
+                compare(*op, &left, &right).map_err(|text| {
+                    Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0))
+                })
             }
             Node::Matches(topic, filter) => {
                 let (topic, filter) = (topic.value(scope, env)?, filter.value(scope, env)?);

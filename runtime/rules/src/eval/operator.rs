@@ -67,7 +67,9 @@ pub(crate) fn finite(value: f64) -> Computed {
 
 pub(crate) fn negate(value: &Value) -> Computed {
     match value {
-        Value::Int(value) => value.checked_neg().map(Value::Int).ok_or_else(|| "the result does not fit 128 bits".into()),
+        Value::Int(value) => {
+            value.checked_neg().map(Value::Int).ok_or_else(|| "the result does not fit 128 bits".into())
+        }
         Value::Float(value) => Ok(Value::Float(-value)),
         other => Err(format!("`-` needs a number, not {}", other.type_name())),
     }
@@ -132,7 +134,11 @@ pub(crate) fn slice(list: &Value, from: i128, to: i128) -> Computed {
     }
     let last = items.len();
     let start = if from > 0 { usize::try_from(from - 1).unwrap_or(last) } else { index_from(from, last).unwrap_or(0) };
-    let end = if to > 0 { usize::try_from(to).unwrap_or(last).min(last) } else { index_from(to, last).map_or(0, |at| at + 1) };
+    let end = if to > 0 {
+        usize::try_from(to).unwrap_or(last).min(last)
+    } else {
+        index_from(to, last).map_or(0, |at| at + 1)
+    };
     Ok(Value::list(items.get(start..end).unwrap_or_default().to_vec()))
 }
 

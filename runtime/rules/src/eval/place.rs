@@ -16,7 +16,12 @@ pub(super) fn not_json(error: &JsonError, span: &Range<usize>) -> Raised {
 
 impl Place {
     /// The value at this place; undefined when there is none.
-    pub(crate) fn read(&self, scope: &Scope<'_>, env: &mut Environment<'_>, span: &Range<usize>) -> Result<Value, Raised> {
+    pub(crate) fn read(
+        &self,
+        scope: &Scope<'_>,
+        env: &mut Environment<'_>,
+        span: &Range<usize>,
+    ) -> Result<Value, Raised> {
         if self.local {
             if let Some(set) = scope.row.and_then(|row| row.get(self.root.name())) {
                 let value = self.walk(set, scope, env, span)?;

@@ -42,17 +42,55 @@ macro_rules! words {
     };
 }
 
-words!(Keyword, "Reserved words, in any case; not usable as names unless quoted.",
-    And = "AND", As = "AS", Case = "CASE", Div = "DIV", Do = "DO", Else = "ELSE", Elsif = "ELSIF", End = "END",
-    Foreach = "FOREACH", From = "FROM", If = "IF", In = "IN", Incase = "INCASE", Mod = "MOD", Not = "NOT", Or = "OR",
-    Select = "SELECT", Then = "THEN", When = "WHEN", Where = "WHERE",
+words!(
+    Keyword,
+    "Reserved words, in any case; not usable as names unless quoted.",
+    And = "AND",
+    As = "AS",
+    Case = "CASE",
+    Div = "DIV",
+    Do = "DO",
+    Else = "ELSE",
+    Elsif = "ELSIF",
+    End = "END",
+    Foreach = "FOREACH",
+    From = "FROM",
+    If = "IF",
+    In = "IN",
+    Incase = "INCASE",
+    Mod = "MOD",
+    Not = "NOT",
+    Or = "OR",
+    Select = "SELECT",
+    Then = "THEN",
+    When = "WHEN",
+    Where = "WHERE",
 );
 
 // Longer symbols come first: the lexer takes the first that fits.
-words!(Symbol, "Operators and punctuation.",
-    MatchesReversed = "~=", Matches = "=~", NotEqual = "!=", NotEqualAngle = "<>", LessOrEqual = "<=",
-    GreaterOrEqual = ">=", Range = "..", Equal = "=", Less = "<", Greater = ">", Plus = "+", Minus = "-", Star = "*",
-    Slash = "/", OpenParen = "(", CloseParen = ")", OpenBracket = "[", CloseBracket = "]", Comma = ",", Dot = ".",
+words!(
+    Symbol,
+    "Operators and punctuation.",
+    MatchesReversed = "~=",
+    Matches = "=~",
+    NotEqual = "!=",
+    NotEqualAngle = "<>",
+    LessOrEqual = "<=",
+    GreaterOrEqual = ">=",
+    Range = "..",
+    Equal = "=",
+    Less = "<",
+    Greater = ">",
+    Plus = "+",
+    Minus = "-",
+    Star = "*",
+    Slash = "/",
+    OpenParen = "(",
+    CloseParen = ")",
+    OpenBracket = "[",
+    CloseBracket = "]",
+    Comma = ",",
+    Dot = ".",
 );
 
 impl fmt::Display for Kind {

@@ -122,8 +122,14 @@ mod tests {
     #[test]
     fn indexes_count_from_one_and_from_the_end() {
         let list = json("[1,2,3]");
-        for (index, expected) in [(1, Some(1)), (3, Some(3)), (-1, Some(3)), (-3, Some(1)), (0, None), (4, None), (-4, None)] {
-            assert_eq!(get(&list, &Step::Index(index)), expected.map_or(Value::Undefined, Value::from::<i64>), "{index}");
+        for (index, expected) in
+            [(1, Some(1)), (3, Some(3)), (-1, Some(3)), (-3, Some(1)), (0, None), (4, None), (-4, None)]
+        {
+            assert_eq!(
+                get(&list, &Step::Index(index)),
+                expected.map_or(Value::Undefined, |n: i64| n.into()),
+                "{index}"
+            );
         }
         assert_eq!(get(&list, &Step::End), Value::Undefined);
         assert_eq!(get(&Value::from(r#"{"a":5}"#), &key("a")), Value::Int(5));

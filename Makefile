@@ -1,0 +1,21 @@
+# Every command a contributor needs. `make` alone prints them.
+#
+# No compiler or linker flag is set here, so that `make` and a plain `cargo` share one build.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help dev test lint
+
+help: ## this text
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); printf "make %-6s %s\n", name[1], $$2 }' Makefile
+
+dev: ## build and run the product on this machine: MQTT on port 1883, an embedded Kafka, live rates
+	@cargo build --release --bin isthmus
+	@exec "$${CARGO_TARGET_DIR:-target}/release/isthmus" dev examples/quickstart.yaml
+
+test: ## run every test, on real Apache Kafka and real clients; sets up what it needs (Linux, Java 17, Maven, Python)
+	@scripts/test.sh
+
+lint: ## check format, lints, documentation, shell scripts, licenses and sources of dependencies
+	@scripts/lint.sh

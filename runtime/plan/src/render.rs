@@ -1,0 +1,117 @@
+//! Resources → plan and findings. Pure: the same resources give the same plan, byte by byte.
+//!
+//! A resource with an error is left out, and so is what refers to it; everything else is rendered. Each finding is
+//! attached to the resource that has to change.
+
+mod bridge;
+mod link;
+mod rule;
+mod sink;
+mod source;
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
+
+use crate::{
+    Finding, Plan, Resources, Severity,
+    document::Rule as PlanRule,
+    resources::{index, reference},
+    revision,
+};
+
+/// What to render, and where pods find what a plan does not hold.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The Bridge to render, as namespace and name. `None`: the only one there is.
+    pub bridge: Option<(String, String)>,
+    /// Folder in which the users of the Bridge's Secret are mounted, one file per user.
+    pub users_path: String,
+}
+
+/// The outcome of [`render`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// Everything that passed; absent when there is no Bridge to render.
+    pub plan: Option<Plan>,
+    /// What is wrong, in the order Bridge, Connectors, Sinks, Sources, Rules. Empty: everything given is in the plan.
+    pub findings: Vec<Finding>,
+}
+
+impl Rendered {
+    /// Whether anything was left out.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// The resources around one Bridge, by name, and what was found so far.
+struct Scope<'a> {
+    bridge: &'a str,
+    bridges: BTreeMap<String, &'a Bridge>,
+    connectors: BTreeMap<String, &'a Connector>,
+    sinks: BTreeMap<String, &'a Sink>,
+    sources: BTreeMap<String, &'a Source>,
+    findings: Vec<Finding>,
+}
+
+impl Scope<'_> {
+    fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+}
+
+/// Renders the plan of one Bridge.
+///
+/// Resources of other Bridges are not looked at, except that a reference to a Bridge that does not exist is a
+/// finding in every plan.
+pub fn render(resources: &Resources, options: &Options) -> Rendered {
+    let mut findings = Vec::new();
+    let Some(chosen) = bridge::choose(resources, options, &mut findings) else {
+        return Rendered { plan: None, findings };
+    };
+    let ObjectRef { namespace, name, .. } = reference(chosen);
+    let mut scope = Scope {
+        bridges: index(&resources.bridges, &namespace, &mut findings),
+        connectors: index(&resources.connectors, &namespace, &mut findings),
+        sinks: index(&resources.sinks, &namespace, &mut findings),
+        sources: index(&resources.sources, &namespace, &mut findings),
+        bridge: &name,
+        findings,
+    };
+    let rules = by_age(index(&resources.rules, &namespace, &mut scope.findings), &resources.rules);
+
+    let bridge = bridge::render(chosen, resources, options, &mut scope);
+    link::connectors(&mut scope);
+    let sinks = sink::render_all(&mut scope);
+    let sources = source::render_all(&mut scope);
+    let accepted = rule::Accepted {
+        sinks: sinks.iter().map(|sink| (sink.name.as_str(), sink)).collect(),
+        sources: sources.iter().map(|source| source.name.as_str()).collect::<BTreeSet<_>>(),
+    };
+    let rules: Vec<PlanRule> = rules.into_iter().filter_map(|rule| rule::render(rule, &accepted, &mut scope)).collect();
+
+    let findings = scope.findings;
+    let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
+    plan.revision = revision::of(&plan);
+    Rendered { plan: Some(plan), findings }
+}
+
+/// Oldest first, as rules see a message in the order in which they were made; among rules that carry no time (local
+/// mode) the order in which they were given stands.
+fn by_age<'a>(indexed: BTreeMap<String, &'a Rule>, given: &'a [Rule]) -> Vec<&'a Rule> {
+    let kept: Vec<&Rule> = indexed.into_values().collect();
+    let mut rules: Vec<&Rule> =
+        given.iter().filter(|rule| kept.iter().any(|kept| std::ptr::eq(*kept, *rule))).collect();
+    rules.sort_by(|a, b| {
+        let time = |rule: &Rule| rule.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        match (time(a), time(b)) {
+            (Some(one), Some(other)) => one.cmp(&other).then_with(|| a.metadata.name.cmp(&b.metadata.name)),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => std::cmp::Ordering::Equal,
+        }
+    });
+    rules
+}

@@ -1,0 +1,212 @@
+//! Rules of a plan: SQL compiled, FROM and actions resolved, templates held against what the SELECT gives (row X4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use isthmus_api::{
+    ObjectRef, Rule,
+    rule::{ActionKind, Republish},
+};
+use isthmus_rules::{
+    From, FromEntry, Severity as SqlSeverity,
+    template::{Template, TemplateKind, Variable},
+};
+
+use super::{
+    Scope,
+    link::{self, Link},
+    template,
+};
+use crate::{Finding, Severity, document, finding::reason, resources::reference};
+
+/// What the plan has for rules to refer to.
+pub(super) struct Accepted<'a> {
+    pub(super) sinks: BTreeMap<&'a str, &'a document::Sink>,
+    pub(super) sources: BTreeSet<&'a str>,
+}
+
+/// The rule, if all of it is right and it is enabled.
+pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>) -> Option<document::Rule> {
+    let object = reference(rule);
+    let Link::Here(()) = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope) else {
+        return None;
+    };
+    let mut findings = Vec::new();
+    let compiled = compile(&object, rule, &mut findings);
+    if let Some(compiled) = &compiled {
+        check_from(&object, compiled, accepted, scope, &mut findings);
+    }
+    let actions = actions(&object, rule, compiled.as_ref(), accepted, scope, &mut findings);
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    findings.into_iter().for_each(|finding| scope.report(finding));
+    if refused || !rule.spec.enabled {
+        return None;
+    }
+    Some(document::Rule { name: object.name, sql: rule.spec.sql.clone(), actions })
+}
+
+fn compile(object: &ObjectRef, rule: &Rule, findings: &mut Vec<Finding>) -> Option<isthmus_rules::Rule> {
+    let (compiled, diagnostics) = match isthmus_rules::Rule::compile(&rule.spec.sql) {
+        Ok(compiled) => (Some(compiled.rule), compiled.warnings),
+        Err(diagnostics) => (None, diagnostics),
+    };
+    findings.extend(diagnostics.into_iter().map(|diagnostic| {
+        let finding = match diagnostic.severity {
+            SqlSeverity::Error => Finding::error(object, "spec.sql", reason::INVALID_SQL, diagnostic.message),
+            SqlSeverity::Warning => Finding::warning(object, "spec.sql", reason::SUSPICIOUS_SQL, diagnostic.message),
+        };
+        Finding { help: diagnostic.help, ..finding.at(diagnostic.span) }
+    }));
+    compiled
+}
+
+fn check_from(
+    object: &ObjectRef,
+    compiled: &isthmus_rules::Rule,
+    accepted: &Accepted<'_>,
+    scope: &Scope<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    for FromEntry { from, span } in compiled.from() {
+        match from {
+            From::Filter(_) => {}
+            From::Source(name) if accepted.sources.contains(name.as_str()) => {}
+            From::Source(name) => {
+                let finding = link::unusable(
+                    object,
+                    "spec.sql",
+                    "Source",
+                    name,
+                    &scope.sources,
+                    |source| &source.spec.connector_ref.name,
+                    scope,
+                );
+                findings.push(finding.at(span.clone()));
+            }
+            From::Event(_) => findings.push(
+                Finding::error(
+                    object,
+                    "spec.sql",
+                    reason::EVENT_NOT_DELIVERED,
+                    "broker events (`$events/…`) are not delivered to rules yet",
+                )
+                .with_help("select from an MQTT topic filter or from a Source: `$sources/kafka_consumer:NAME`")
+                .at(span.clone()),
+            ),
+        }
+    }
+}
+
+fn actions(
+    object: &ObjectRef,
+    rule: &Rule,
+    compiled: Option<&isthmus_rules::Rule>,
+    accepted: &Accepted<'_>,
+    scope: &Scope<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<document::Action> {
+    let mut names = BTreeSet::new();
+    let mut rendered = Vec::new();
+    for (position, action) in rule.spec.actions.iter().enumerate() {
+        let path = format!("spec.actions[{position}]");
+        if !names.insert(&action.name) {
+            let message = format!("this rule already has an action called `{}`", action.name);
+            findings.push(
+                Finding::error(object, format!("{path}.name"), reason::DUPLICATE_NAME, message)
+                    .with_help("give it another name"),
+            );
+        }
+        let kind = match action.kind() {
+            Some(ActionKind::Sink(name)) => {
+                let path = format!("{path}.sinkRef.name");
+                if let Some(sink) = accepted.sinks.get(name) {
+                    findings.extend(compiled.into_iter().flat_map(|rule| sink_variables(object, &path, rule, sink)));
+                } else {
+                    findings.push(link::unusable(
+                        object,
+                        path,
+                        "Sink",
+                        name,
+                        &scope.sinks,
+                        |sink| &sink.spec.connector_ref.name,
+                        scope,
+                    ));
+                }
+                document::ActionKind::Sink(name.to_owned())
+            }
+            Some(ActionKind::Republish(republish)) => {
+                check_republish(object, &format!("{path}.republish"), republish, compiled, findings);
+                document::ActionKind::Republish(republish.clone())
+            }
+            Some(ActionKind::Console) => document::ActionKind::Console,
+            None => {
+                let message = "an action is exactly one of sinkRef, republish and console";
+                findings.push(Finding::error(object, path, reason::INVALID_ACTION, message));
+                continue;
+            }
+        };
+        rendered.push(document::Action { name: action.name.clone(), kind });
+    }
+    rendered
+}
+
+/// Variables of a Sink's templates that this rule's output never has (row X4).
+fn sink_variables(object: &ObjectRef, path: &str, rule: &isthmus_rules::Rule, sink: &document::Sink) -> Vec<Finding> {
+    // A missing timestamp is the current time, which is what the default asks for: nothing to say about it.
+    let timestamp = if sink.timestamp == "${.timestamp}" { "" } else { sink.timestamp.as_str() };
+    let templates = [
+        ("topic", sink.topic.as_str(), TemplateKind::Topic, "every record fails"),
+        ("key", sink.key.as_str(), TemplateKind::Action, "the key is null"),
+        ("value", sink.value.as_str(), TemplateKind::Action, "it is empty text"),
+        ("timestamp", timestamp, TemplateKind::Action, "the current time is taken"),
+    ];
+    let mut findings = Vec::new();
+    for (field, text, kind, consequence) in templates {
+        // The Sink's own check has reported a template that does not compile.
+        let Ok(template) = Template::compile(text, kind) else { continue };
+        for variable in missing(&template, rule) {
+            let message = format!(
+                "the SELECT never gives `{}`, which the {field} of the Sink `{}` uses: {consequence}",
+                variable.path, sink.name
+            );
+            findings.push(
+                Finding::warning(object, path, reason::UNKNOWN_VARIABLE, message)
+                    .with_help(format!("select it, or change the {field} of the Sink")),
+            );
+        }
+    }
+    findings
+}
+
+fn check_republish(
+    object: &ObjectRef,
+    path: &str,
+    republish: &Republish,
+    rule: Option<&isthmus_rules::Rule>,
+    findings: &mut Vec<Finding>,
+) {
+    let topic = format!("{path}.topic");
+    let payload = format!("{path}.payload");
+    let compiled = [
+        (&topic, template::compile(object, &topic, &republish.topic, TemplateKind::Topic, findings)),
+        (&payload, template::compile(object, &payload, &republish.payload, TemplateKind::Topic, findings)),
+    ];
+    if let (_, Some(template)) = &compiled[0] {
+        findings.extend(template::mqtt_topic(object, &topic, &republish.topic, template));
+    }
+    let Some(rule) = rule else { return };
+    for (path, template) in compiled.iter().filter_map(|(path, template)| Some((path, template.as_ref()?))) {
+        for variable in missing(template, rule) {
+            let message =
+                format!("the SELECT never gives `{}`: the text `undefined` stands in its place", variable.path);
+            findings.push(
+                Finding::warning(object, path.as_str(), reason::UNKNOWN_VARIABLE, message)
+                    .with_help("select it, or use `${.}` for the whole output")
+                    .at(variable.span.clone()),
+            );
+        }
+    }
+}
+
+fn missing<'t>(template: &'t Template, rule: &'t isthmus_rules::Rule) -> impl Iterator<Item = &'t Variable> {
+    template.variables().filter(|variable| !variable.path.is_empty() && !rule.can_produce(&variable.path))
+}

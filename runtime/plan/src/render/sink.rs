@@ -1,0 +1,71 @@
+//! Sinks of a plan: their Connector resolved, their templates compiled.
+
+use isthmus_api::{Sink, connector::Kafka, sink::PartitionStrategy};
+use isthmus_rules::template::TemplateKind;
+
+use super::{
+    Scope,
+    link::{self, Link},
+    template,
+};
+use crate::{Finding, Severity, document, finding::reason, resources::reference};
+
+pub(super) fn render_all(scope: &mut Scope<'_>) -> Vec<document::Sink> {
+    let sinks: Vec<&Sink> = scope.sinks.values().copied().collect();
+    sinks.into_iter().filter_map(|sink| render(sink, scope)).collect()
+}
+
+fn render(sink: &Sink, scope: &mut Scope<'_>) -> Option<document::Sink> {
+    let object = reference(sink);
+    let Link::Here(connector) = link::to_connector(&object, &sink.spec.connector_ref.name, scope) else {
+        return None;
+    };
+    let spec = &sink.spec;
+    let mut findings = Vec::new();
+    let topic = template::compile(&object, "spec.topic", &spec.topic, TemplateKind::Topic, &mut findings);
+    if let Some(topic) = &topic {
+        findings.extend(template::kafka_topic(&object, "spec.topic", &spec.topic, topic));
+    }
+    for (path, text) in [("spec.key", &spec.key), ("spec.value", &spec.value), ("spec.timestamp", &spec.timestamp)] {
+        template::compile(&object, path, text, TemplateKind::Action, &mut findings);
+    }
+    if spec.partition_strategy == PartitionStrategy::KeyDispatch && spec.key.is_empty() {
+        let message = "records are dispatched by a key that is always empty";
+        findings.push(
+            Finding::error(&object, "spec.key", reason::EMPTY_KEY, message)
+                .with_help("set key to a template, or choose another partitionStrategy"),
+        );
+    }
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    findings.into_iter().for_each(|finding| scope.report(finding));
+    if refused {
+        return None;
+    }
+    let dynamic_topic = topic.is_some_and(|topic| topic.variables().next().is_some());
+    Some(document(sink, &object.name, connector.spec.kafka.clone(), dynamic_topic))
+}
+
+fn document(sink: &Sink, name: &str, kafka: Kafka, dynamic_topic: bool) -> document::Sink {
+    let spec = &sink.spec;
+    document::Sink {
+        name: name.to_owned(),
+        connector: spec.connector_ref.name.clone(),
+        kafka,
+        topic: spec.topic.clone(),
+        dynamic_topic,
+        key: spec.key.clone(),
+        value: spec.value.clone(),
+        timestamp: spec.timestamp.clone(),
+        partition_strategy: spec.partition_strategy,
+        partition_count_refresh_interval: spec.partition_count_refresh_interval,
+        compression: spec.compression,
+        acks: spec.acks,
+        idempotence: spec.idempotence,
+        max_batch_bytes: spec.max_batch_bytes,
+        linger: spec.linger,
+        max_inflight: spec.max_inflight,
+        request_mode: spec.request_mode,
+        sync_timeout: spec.sync_timeout,
+        buffer: spec.buffer.clone(),
+    }
+}

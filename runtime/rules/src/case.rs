@@ -1,0 +1,133 @@
+//! Cases: an SQL text, a sample event and what must come out. The format of `isthmus rule test --cases` and of the
+//! crate's own conformance tests, one JSON object a line.
+//!
+//! Owns reading, running and comparing; printing the outcome is the caller's.
+
+mod expect;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::diagnostic::Severity;
+use crate::environment::{Environment, Host};
+use crate::event::{Column, Columns, Event, MapColumns};
+use crate::limits::Limits;
+use crate::row::Rows;
+use crate::rule::{From, Rule};
+use crate::value::Value;
+
+pub use expect::Expect;
+
+/// One case.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Case {
+    /// Its name.
+    pub id: String,
+    /// The rule.
+    pub sql: String,
+    /// The event's columns. An `event` column says which event it is; without one it is a published message.
+    pub context: Json,
+    /// What must come out.
+    pub expect: Expect,
+    /// How the output is compared.
+    #[serde(default, rename = "match")]
+    pub compare: Match,
+    /// Largest difference of numbers that counts as equal.
+    pub tolerance: Option<f64>,
+}
+
+/// How an output is compared with what is expected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Match {
+    /// The expected keys are equal; others may be there.
+    #[default]
+    Subset,
+    /// No other keys at the top.
+    Exact,
+}
+
+/// What a rule did with a sample event.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// FROM does not cover the event, or WHERE is false.
+    NoMatch,
+    /// One row of a SELECT, or the list of rows of a FOREACH.
+    Output(Value),
+    /// The rule does not compile, or raised.
+    Error(String),
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoMatch => f.write_str("no match"),
+            Self::Output(value) => f.write_str(&value.to_json()),
+            Self::Error(message) => write!(f, "error: {message}"),
+        }
+    }
+}
+
+/// A case that did not go as expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What should have come out.
+    pub expected: String,
+    /// What did.
+    pub actual: String,
+}
+
+impl Case {
+    /// Reads one line of a case file.
+    pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+
+    /// Runs the case and compares.
+    pub fn run(&self, host: &dyn Host, limits: &Limits) -> Result<(), Box<Failure>> {
+        let outcome = self.outcome(host, limits);
+        if self.expect.accepts(&outcome, self.compare, self.tolerance) {
+            return Ok(());
+        }
+        Err(Box::new(Failure { expected: self.expect.to_string(), actual: outcome.to_string() }))
+    }
+
+    /// What the rule does with the event, columns that the context does not name filled with sample values.
+    pub fn outcome(&self, host: &dyn Host, limits: &Limits) -> Outcome {
+        let compiled = match Rule::compile(&self.sql) {
+            Ok(compiled) => compiled,
+            Err(findings) => {
+                let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+                return Outcome::Error(errors.map(|error| error.message.as_str()).collect::<Vec<_>>().join("; "));
+            }
+        };
+        match MapColumns::from_json(&self.context) {
+            Ok(columns) => run_sample(&compiled.rule, &columns.with_samples(), host, limits),
+            Err(message) => Outcome::Error(message),
+        }
+    }
+}
+
+/// Runs a rule over a sample event if FROM covers it.
+pub fn run_sample(rule: &Rule, columns: &MapColumns, host: &dyn Host, limits: &Limits) -> Outcome {
+    if !covers(rule, columns) {
+        return Outcome::NoMatch;
+    }
+    match rule.evaluate(&Event::new(columns), &mut Environment::new(host, limits, "sample")) {
+        Ok(Rows::NoMatch) => Outcome::NoMatch,
+        Ok(Rows::One(row)) => Outcome::Output(row.to_value()),
+        Ok(Rows::Many(rows)) => Outcome::Output(Value::list(rows.iter().map(crate::Row::to_value).collect())),
+        Err(error) => Outcome::Error(error.to_string()),
+    }
+}
+
+fn covers(rule: &Rule, columns: &MapColumns) -> bool {
+    let topic = columns.get(Column::Topic);
+    if rule.selects(columns.kind(), topic.as_text().unwrap_or_default()) {
+        return true;
+    }
+    let event = columns.get(Column::Event);
+    let source = event.as_text().and_then(|event| event.split_once(':')).map(|(_, name)| name);
+    source.is_some()
+        && rule.from().iter().any(|entry| matches!(&entry.from, From::Source(name) if Some(name.as_str()) == source))
+}

@@ -1,0 +1,167 @@
+//! `isthmus dev`: manifests on one machine, with an embedded Kafka unless a real one is named. A changed manifest takes
+//! effect without a restart; a broken edit is shown and changes nothing.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use isthmus_plan::Plan;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::args;
+use crate::bridge::{Bridge, Options};
+use crate::kafka::embedded::Embedded;
+use crate::kafka::topics::{Ensured, ensure_topics};
+use crate::manifest::{self, Manifests};
+use crate::run::{complain, finish, say};
+use crate::screen::Screen;
+use crate::status::{LocalKafka, Observe};
+use crate::stop::Stop;
+use crate::users_folder::UsersFolder;
+use crate::watch::Watch;
+
+/// Creating a topic in a real Kafka may take this long.
+const CREATE_TOPICS: Duration = Duration::from_secs(10);
+
+/// Runs until a signal. Manifests with errors start nothing.
+pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::listen()?;
+    let mut local = Local::start(args.files, args.kafka).await?;
+    let Some(plan) = local.plan()? else { return Ok(ExitCode::FAILURE) };
+    local.create_topics(&plan).await?;
+    let options = Options {
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        first_listener: args.mqtt,
+        kafka: Some(local.kafka.clone()),
+    };
+    let admin = Admin::bind(args.admin).await?;
+    let address = admin.address();
+    let bridge = Bridge::start(plan, options).await?;
+
+    let token = CancellationToken::new();
+    let serving = tokio::spawn(admin.serve(Arc::clone(&bridge) as Arc<dyn Observe>, token.clone()));
+    let mut screen = Screen::start(&bridge.snapshot(), &bridge.plan(), address);
+    let mut watch = Watch::start(&local.files).context("cannot watch the manifests")?;
+    let mut tick = tokio::time::interval(Screen::REFRESH);
+    loop {
+        tokio::select! {
+            () = stop.requested() => break,
+            _ = tick.tick() => screen.refresh(&bridge.snapshot()),
+            () = watch.changed() => {
+                if let Some(news) = local.reload(&bridge).await {
+                    screen.interrupt(&news);
+                    screen.flow(&bridge.snapshot(), &bridge.plan());
+                }
+            }
+        }
+    }
+    screen.end();
+    finish(&bridge, &mut stop).await;
+    token.cancel();
+    serving.await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The manifests and what local mode gives them: a Kafka, and a folder for the users of a Secret.
+struct Local {
+    files: Vec<PathBuf>,
+    kafka: LocalKafka,
+    embedded: Option<Embedded>,
+    users: UsersFolder,
+    /// Text of the files at the last look.
+    seen: Vec<String>,
+    topics: BTreeSet<String>,
+}
+
+impl Local {
+    async fn start(files: Vec<PathBuf>, kafka: Option<String>) -> anyhow::Result<Self> {
+        let embedded = match &kafka {
+            Some(_) => None,
+            None => Some(Embedded::start().await?),
+        };
+        let bootstrap_servers = match (&kafka, &embedded) {
+            (Some(servers), _) => servers.clone(),
+            (None, embedded) => embedded.as_ref().map(|kafka| kafka.bootstrap_servers().to_owned()).unwrap_or_default(),
+        };
+        let kafka = LocalKafka { bootstrap_servers, embedded: embedded.is_some() };
+        Ok(Self { files, kafka, embedded, users: UsersFolder::create()?, seen: Vec::new(), topics: BTreeSet::new() })
+    }
+
+    /// Reads the manifests, with this machine's Kafka behind every Connector.
+    fn load(&mut self) -> Manifests {
+        let mut manifests = manifest::load(&self.files);
+        self.seen = manifests.files.iter().map(|file| file.text.clone()).collect();
+        for connector in &mut manifests.resources.connectors {
+            connector.spec.kafka.bootstrap_servers = self.kafka.bootstrap_servers.split(',').map(str::to_owned).collect();
+        }
+        manifests
+    }
+
+    /// The plan of the manifests; `None` when they have errors, which were shown.
+    fn plan(&mut self) -> anyhow::Result<Option<Plan>> {
+        let manifests = self.load();
+        let rendered = manifests.render(&self.users.options());
+        if !rendered.problems.is_empty() {
+            complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
+        }
+        let errors = rendered.has_errors();
+        let Some(plan) = rendered.plan.filter(|_| !errors) else { return Ok(None) };
+        self.users.fill(&plan, &manifests.secrets)?;
+        Ok(Some(plan))
+    }
+
+    /// Creates the topics that the plan names and that were not created before.
+    async fn create_topics(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let fixed = plan.sinks.iter().filter(|sink| !sink.dynamic_topic).map(|sink| sink.topic.clone());
+        let mapped = plan.sources.iter().flat_map(|source| &source.topic_mapping).map(|mapping| mapping.kafka_topic.clone());
+        let new: Vec<String> = fixed.chain(mapped).collect::<BTreeSet<_>>().difference(&self.topics).cloned().collect();
+        if let Some(embedded) = &self.embedded {
+            embedded.create_topics(new.iter().map(String::as_str)).await?;
+        } else {
+            for (topic, ensured) in ensure_topics(&self.kafka.bootstrap_servers, &new, CREATE_TOPICS).await {
+                match ensured {
+                    Ensured::Present => {}
+                    Ensured::Created => say(&format!("created Kafka topic {topic}")),
+                    Ensured::Failed(why) => complain(&format!("Kafka topic {topic}: {why}")),
+                }
+            }
+        }
+        self.topics.extend(new);
+        Ok(())
+    }
+
+    /// Takes on changed manifests. Says what happened, when something did.
+    async fn reload(&mut self, bridge: &Bridge) -> Option<String> {
+        let texts: Vec<String> = self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
+        if texts == self.seen {
+            return None;
+        }
+        let refused = |bridge: &Bridge, revision: String, why: &str| {
+            bridge.reject(revision, why.to_owned());
+            Some(format!("{why}\nthe manifests changed and are refused; the configuration before goes on"))
+        };
+        let plan = match self.plan() {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return refused(bridge, String::new(), "the manifests have errors: see the terminal"),
+            Err(error) => return refused(bridge, String::new(), &format!("{error:#}")),
+        };
+        if plan == bridge.plan() {
+            bridge.clear_rejection();
+            return Some("the manifests changed, and mean the same".into());
+        }
+        let revision = plan.revision.clone();
+        if let Err(error) = self.create_topics(&plan).await {
+            return refused(bridge, revision, &format!("{error:#}"));
+        }
+        match bridge.apply(plan).await {
+            Ok(_) => Some(format!("the changed manifests are in force, revision {revision}")),
+            Err(error) => refused(bridge, revision, &error.to_string()),
+        }
+    }
+}

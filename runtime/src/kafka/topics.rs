@@ -1,0 +1,59 @@
+//! Topics that local mode creates in a Kafka that it did not start itself (`--kafka HOST:PORT`).
+//!
+//! Pods never create topics: in a cluster they belong to whoever runs Kafka.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::client;
+
+/// What became of one topic that the manifests name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ensured {
+    /// It was there already.
+    Present,
+    /// It was created, with the broker's default partition count and replication factor.
+    Created,
+    /// It could not be created; the sentence says why and what to do.
+    Failed(String),
+}
+
+/// Creates those of `topics` that Kafka does not have. Never fatal: each topic has its own answer,
+/// in the order given; with Kafka unreachable every answer says so.
+pub async fn ensure_topics(bootstrap_servers: &str, topics: &[String], within: Duration) -> Vec<(String, Ensured)> {
+    let answer = |ensured: Ensured| topics.iter().map(|topic| (topic.clone(), ensured.clone())).collect::<Vec<_>>();
+    if topics.is_empty() {
+        return Vec::new();
+    }
+    let results = match create(bootstrap_servers, topics, within).await {
+        Ok(results) => results,
+        Err(error) => {
+            return answer(Ensured::Failed(format!(
+                "Kafka at {bootstrap_servers} does not create it ({error}): check `--kafka`, or create the topic yourself"
+            )));
+        }
+    };
+    results
+        .into_iter()
+        .map(|result| match result {
+            Ok(topic) => (topic, Ensured::Created),
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => (topic, Ensured::Present),
+            Err((topic, code)) => (topic, Ensured::Failed(format!("{code}: create the topic yourself"))),
+        })
+        .collect()
+}
+
+async fn create(
+    bootstrap_servers: &str,
+    topics: &[String],
+    within: Duration,
+) -> Result<Vec<rdkafka::admin::TopicResult>, KafkaError> {
+    let admin: AdminClient<DefaultClientContext> = client::base(bootstrap_servers, "topics").create()?;
+    // -1 asks the broker for its own defaults (KIP-464).
+    let topics: Vec<_> = topics.iter().map(|topic| NewTopic::new(topic, -1, TopicReplication::Fixed(-1))).collect();
+    let options = AdminOptions::new().request_timeout(Some(within)).operation_timeout(Some(within));
+    admin.create_topics(&topics, &options).await
+}

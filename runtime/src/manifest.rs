@@ -1,0 +1,198 @@
+//! Manifest files → typed resources, with the place of every mistake.
+//!
+//! ```text
+//! files ─read─▶ text ─yaml─▶ trees with places ─schema, CEL─▶ typed resources ─plan─▶ plan + findings
+//!                                    └────────────── places ──────────────▶ problems, drawn with file and line
+//! ```
+//!
+//! Owns what a cluster would do to manifests before the operator sees them: parsing, structure, defaults, CEL rules.
+//! What needs several resources or a compiler is the plan crate's; this module only finds the place of its findings.
+//! Reading the files is the only IO here ([`load`]); [`parse`] is pure.
+
+mod document;
+mod metadata;
+pub mod place;
+pub mod problem;
+pub mod schema;
+mod secret;
+pub mod yaml;
+
+use std::path::PathBuf;
+
+use isthmus_api::ObjectRef;
+use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render};
+
+pub use problem::{File, Problem, Severity};
+pub use secret::Secret;
+
+/// What a set of manifest files says.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The files, in the order in which they were given.
+    pub files: Vec<File>,
+    /// Resources that are right by themselves.
+    pub resources: Resources,
+    /// Secrets, which local mode takes from the same files. Their content never enters a plan.
+    pub secrets: Vec<Secret>,
+    /// What is wrong so far.
+    pub problems: Vec<Problem>,
+    origins: Vec<Origin>,
+}
+
+/// Where a resource comes from.
+#[derive(Debug)]
+struct Origin {
+    object: ObjectRef,
+    file: usize,
+    root: yaml::Node,
+}
+
+/// A plan out of manifests, or why there is none.
+#[derive(Debug)]
+pub struct Rendered {
+    /// Everything that passed; absent when there is no Bridge to run.
+    pub plan: Option<Plan>,
+    /// Everything there is to say, in the order of the files.
+    pub problems: Vec<Problem>,
+}
+
+impl Rendered {
+    /// Whether something is wrong enough not to start with it.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Reads and parses files. One that cannot be read is a problem among the others.
+pub fn load(paths: &[PathBuf]) -> Manifests {
+    let mut files = Vec::new();
+    let mut unreadable = Vec::new();
+    for (position, path) in paths.iter().enumerate() {
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
+            let help = match error.kind() {
+                std::io::ErrorKind::IsADirectory => "name the files in it",
+                std::io::ErrorKind::InvalidData => "manifests are UTF-8 text",
+                _ => "check the path",
+            };
+            unreadable.push(Problem {
+                severity: Severity::Error,
+                message: format!("cannot read this file: {error}"),
+                help: Some(help.to_owned()),
+                file: Some(position),
+                span: None,
+            });
+            String::new()
+        });
+        files.push(File { name: path.display().to_string(), text });
+    }
+    let mut manifests = parse(files);
+    manifests.problems.splice(0..0, unreadable);
+    manifests
+}
+
+/// Parses files that were read already.
+pub fn parse(files: Vec<File>) -> Manifests {
+    let mut manifests = Manifests { files, ..Manifests::default() };
+    for position in 0..manifests.files.len() {
+        let (documents, error) = yaml::parse(&manifests.files[position].text);
+        for root in documents.into_iter().filter(|root| !root.is_null()) {
+            manifests.add(position, root);
+        }
+        if let Some(error) = error {
+            let problem = Problem::error(position, error.span, error.message);
+            manifests.problems.push(Problem { help: error.help, ..problem });
+        }
+    }
+    manifests
+}
+
+impl Manifests {
+    fn add(&mut self, file: usize, root: yaml::Node) {
+        let Some(object) = document::read(file, &root, self) else { return };
+        self.origins.push(Origin { object, file, root });
+    }
+
+    /// The plan of these manifests, with every problem there is. Resources with problems are left out of it, so a
+    /// plan with errors is for showing, not for running.
+    pub fn render(&self, options: &Options) -> Rendered {
+        let rendered = render(&self.resources, options);
+        let mut problems = self.problems.clone();
+        let broken = self.broken();
+        problems.extend(
+            rendered.findings.iter().filter(|finding| !self.follows_from(finding, &broken)).map(|finding| self.locate(finding)),
+        );
+        problems.sort_by_key(|problem| {
+            let start = problem.span.as_ref().map_or(0, |span| span.start);
+            (problem.file.unwrap_or(usize::MAX), start, std::cmp::Reverse(problem.severity))
+        });
+        Rendered { plan: rendered.plan, problems }
+    }
+
+    /// Number of resources that were read from `file`, Secrets included.
+    pub fn count(&self, file: usize) -> usize {
+        self.origins.iter().filter(|origin| origin.file == file).count()
+    }
+
+    /// All problems as text, each with its place.
+    pub fn draw(&self, problems: &[Problem], styled: bool) -> String {
+        problems.iter().map(|problem| problem::draw(problem, &self.files, styled) + "\n\n").collect()
+    }
+
+    /// Resources that exist in the files but were refused.
+    fn broken(&self) -> Vec<&ObjectRef> {
+        let refused = |object: &ObjectRef| match object.kind.as_str() {
+            "Bridge" => !contains(&self.resources.bridges, object),
+            "Connector" => !contains(&self.resources.connectors, object),
+            "Sink" => !contains(&self.resources.sinks, object),
+            "Source" => !contains(&self.resources.sources, object),
+            _ => false,
+        };
+        self.origins.iter().map(|origin| &origin.object).filter(|object| refused(object)).collect()
+    }
+
+    /// Whether a finding only says that a resource is missing which is there, with a mistake that is reported.
+    fn follows_from(&self, finding: &Finding, broken: &[&ObjectRef]) -> bool {
+        match finding.reason {
+            reason::REF_NOT_FOUND => broken.iter().any(|object| {
+                finding.object.namespace == object.namespace
+                    && finding.message.starts_with(&format!("there is no {} called `{}`", object.kind, object.name))
+            }),
+            reason::BRIDGE_NOT_CHOSEN => broken.iter().any(|object| object.kind == "Bridge"),
+            // The resource it refers to has a finding of its own.
+            reason::REF_NOT_ACCEPTED => true,
+            _ => false,
+        }
+    }
+
+    /// The place of a finding in the files.
+    fn locate(&self, finding: &Finding) -> Problem {
+        let mut origins = self.origins.iter().filter(|origin| origin.object == finding.object);
+        let origin = match finding.reason {
+            // The first of that name stays.
+            reason::DUPLICATE_NAME if finding.path == "metadata.name" => origins.next_back(),
+            _ => origins.next(),
+        };
+        let severity = match finding.severity {
+            isthmus_plan::Severity::Warning => Severity::Warning,
+            isthmus_plan::Severity::Error => Severity::Error,
+        };
+        let span = origin.map(|origin| match (&finding.span, self.files.get(origin.file)) {
+            (Some(part), Some(file)) => place::of_text(&file.text, &origin.root, &finding.path, part),
+            _ => place::of_path(&origin.root, &finding.path),
+        });
+        Problem {
+            severity,
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+            file: origin.map(|origin| origin.file),
+            span,
+        }
+    }
+}
+
+fn contains<K: kube::Resource>(resources: &[K], object: &ObjectRef) -> bool {
+    resources.iter().any(|resource| {
+        let meta = resource.meta();
+        meta.name.as_ref() == Some(&object.name) && meta.namespace.as_ref() == Some(&object.namespace)
+    })
+}

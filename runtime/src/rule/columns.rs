@@ -1,0 +1,89 @@
+//! An MQTT message as rules see it: the columns of `message.publish`.
+
+use std::sync::{Arc, LazyLock};
+
+use isthmus_rules::{Column, Columns, EventKind, Map, Text, Value};
+
+use crate::message::{Message, PublishProperties};
+
+/// Name of this process in the `node` column: the host name, which in a pod is the pod's.
+pub static NODE: LazyLock<Text> = LazyLock::new(|| {
+    let name = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let name = name.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    Text::from(name.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned()))
+});
+
+/// A message as an event.
+#[derive(Debug)]
+pub struct MessageColumns<'m>(pub &'m Message);
+
+impl Columns for MessageColumns<'_> {
+    fn kind(&self) -> EventKind {
+        EventKind::MessagePublish
+    }
+
+    fn get(&self, column: Column) -> Value {
+        let message = self.0;
+        let publisher = &message.publisher;
+        match column {
+            Column::Event => Value::constant(EventKind::MessagePublish.event_name()),
+            Column::Timestamp | Column::PublishReceivedAt => Value::Int(message.received_at.into()),
+            Column::Node => Value::Text(NODE.clone()),
+            Column::Id => Value::Text(Text::from(message.id.to_string())),
+            Column::ClientId => Value::Text(Text::from(publisher.client_id.clone())),
+            Column::Username => text(publisher.username.as_ref()),
+            Column::Payload => Value::binary(message.payload.clone()),
+            Column::PeerHost => publisher.peer.map_or(Value::Undefined, |peer| owned(peer.ip().to_string())),
+            Column::PeerName => publisher.peer.map_or(Value::Undefined, |peer| owned(peer.to_string())),
+            Column::Topic => Value::Text(Text::from(message.topic.clone())),
+            Column::Qos => Value::Int(message.qos.level().into()),
+            Column::Flags => map([("retain", Value::Bool(message.retain)), ("dup", Value::Bool(message.dup))]),
+            Column::PubProps => properties(message.properties.as_deref()),
+            Column::ClientAttrs => Value::map(Map::new()),
+            _ => Value::Undefined,
+        }
+    }
+}
+
+fn owned(text: String) -> Value {
+    Value::Text(Text::from(text))
+}
+
+fn text(text: Option<&bytestring::ByteString>) -> Value {
+    text.map_or(Value::Undefined, |text| Value::Text(Text::from(text.clone())))
+}
+
+fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
+    Value::map(entries.into_iter().map(|(name, value)| (Text::constant(name), value)).collect())
+}
+
+/// The `pub_props` column: properties under their names in the OASIS standard, `User-Property` as a map (of equal
+/// names the last) and as pairs.
+fn properties(properties: Option<&PublishProperties>) -> Value {
+    static NONE: LazyLock<PublishProperties> = LazyLock::new(PublishProperties::default);
+    let properties = properties.unwrap_or(&NONE);
+    let mut all = Map::new();
+    if let Some(format) = properties.payload_format {
+        all.insert("Payload-Format-Indicator", Value::Int(format.into()));
+    }
+    if let Some(expiry) = properties.message_expiry {
+        all.insert("Message-Expiry-Interval", Value::Int(expiry.into()));
+    }
+    if let Some(content_type) = &properties.content_type {
+        all.insert("Content-Type", text(Some(content_type)));
+    }
+    if let Some(response_topic) = &properties.response_topic {
+        all.insert("Response-Topic", text(Some(response_topic)));
+    }
+    if let Some(correlation) = &properties.correlation_data {
+        all.insert("Correlation-Data", Value::binary(correlation.clone()));
+    }
+    let (mut users, mut pairs) = (Map::new(), Vec::new());
+    for (name, value) in &properties.user_properties {
+        users.insert(Text::from(name.clone()), text(Some(value)));
+        pairs.push(map([("key", text(Some(name))), ("value", text(Some(value)))]));
+    }
+    all.insert("User-Property", Value::map(users));
+    all.insert("User-Property-Pairs", Value::List(Arc::new(pairs)));
+    Value::map(all)
+}

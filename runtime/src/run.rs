@@ -1,0 +1,135 @@
+//! `isthmus run`: the data path of one Bridge from a plan file, as a pod does. A changed plan takes effect at once.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use isthmus_plan::Plan;
+use isthmus_plan::resources::DEFAULT_NAMESPACE;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::args;
+use crate::bridge::{Bridge, Options};
+use crate::status::Observe;
+use crate::stop::Stop;
+use crate::watch::Watch;
+
+/// Runs until a signal.
+pub async fn run(args: args::Run) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    let plan = read(&args.plan)?;
+    let options = Options { bind: args.bind, first_listener: None, kafka: None };
+    let admin = Admin::bind(args.admin).await?;
+    let bridge = Bridge::start(plan, options).await?;
+    for listener in bridge.snapshot().listeners {
+        say(&format!("mqtt listener \"{}\" on {}", listener.name, listener.address));
+    }
+    say(&format!("admin on http://{}", admin.address()));
+
+    let token = CancellationToken::new();
+    let serving = tokio::spawn(admin.serve(Arc::clone(&bridge) as Arc<dyn Observe>, token.clone()));
+    let mut watch = Watch::start(std::slice::from_ref(&args.plan)).context("cannot watch the plan")?;
+    loop {
+        tokio::select! {
+            () = stop.requested() => break,
+            () = watch.changed() => reload(&bridge, &args.plan).await,
+        }
+    }
+    finish(&bridge, &mut stop).await;
+    token.cancel();
+    serving.await??;
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Plan> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the plan {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| {
+        format!("{} is not a plan: render one with `isthmus plan`, or let the operator do it", path.display())
+    })
+}
+
+async fn reload(bridge: &Bridge, path: &Path) {
+    let plan = match read(path) {
+        Ok(plan) => plan,
+        Err(error) => {
+            // A file that is being replaced: the next look will show whether it stays so.
+            tracing::warn!("the changed plan is not used: {error:#}");
+            return bridge.reject(String::new(), format!("{error:#}"));
+        }
+    };
+    if plan == bridge.plan() {
+        return bridge.clear_rejection();
+    }
+    let revision = plan.revision.clone();
+    match bridge.apply(plan).await {
+        Ok(_) => tracing::info!(revision, "plan in force"),
+        Err(error) => {
+            tracing::error!(revision, "the new plan is refused, the one before goes on: {error}");
+            bridge.reject(revision, error.to_string());
+        }
+    }
+}
+
+/// Stops in order within the plan's grace period, and says what was left behind. A second signal ends at once.
+pub async fn finish(bridge: &Bridge, stop: &mut Stop) {
+    let grace: std::time::Duration = bridge.plan().bridge.drain.grace_period.into();
+    say(&format!("stopping: finishing what is in flight, {} s at most", grace.as_secs()));
+    tokio::select! {
+        leftovers = bridge.stop(Instant::now() + grace) => {
+            for line in leftovers.lines() {
+                say(&format!("left behind: {line}"));
+            }
+            say("stopped");
+        }
+        () = stop.requested() => say("stopped at once: what was in flight is left behind"),
+    }
+}
+
+/// `isthmus check`: says everything that is wrong with manifests.
+pub fn check(args: &args::Check) -> ExitCode {
+    let report = crate::check::check(&args.files, std::io::stdout().is_terminal());
+    say(report.text.trim_end());
+    ExitCode::from(report.exit_code())
+}
+
+/// `isthmus plan`: prints what `isthmus run` takes.
+pub fn plan(args: &args::Plan) -> anyhow::Result<ExitCode> {
+    let manifests = crate::manifest::load(&args.files);
+    let bridge = args.bridge.as_ref().map(|name| {
+        let (namespace, name) = name.split_once('/').unwrap_or((DEFAULT_NAMESPACE, name));
+        (namespace.to_owned(), name.to_owned())
+    });
+    let rendered = manifests.render(&isthmus_plan::Options { bridge, users_path: args.users.display().to_string() });
+    if !rendered.problems.is_empty() {
+        complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
+    }
+    let errors = rendered.has_errors();
+    let Some(plan) = rendered.plan.filter(|_| !errors) else { return Ok(ExitCode::FAILURE) };
+    say(&serde_json::to_string_pretty(&plan)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs to the end in an async runtime with a thread for each core.
+pub fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let outcome = runtime.block_on(work);
+    // What is still blocked (a lookup of a name, say) does not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    outcome
+}
+
+#[expect(clippy::print_stderr, reason = "what is wrong with a command goes to standard error")]
+/// Tells the user of the command line what is wrong.
+pub fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Tells the user of the command line what is.
+#[expect(clippy::print_stdout, reason = "what the user of the command line is told goes to standard output")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,144 @@
+//! From a rule's output to a record: topic, key, value, timestamp and what chooses the partition.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use isthmus_api::sink::{PartitionStrategy, RequestMode};
+use isthmus_plan::document;
+use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind};
+
+use super::partitioner::murmur2;
+use crate::buffer::Record;
+use crate::message::now_millis;
+
+/// What a record's message came from, for the partition strategies that look at it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin<'o> {
+    /// MQTT topic, or Kafka topic for a Source's record.
+    pub topic: &'o str,
+    /// Client identifier of the publisher.
+    pub client_id: &'o str,
+}
+
+/// Compiled templates and the rest of what a Sink does with an output.
+#[derive(Debug)]
+pub(super) struct Writing {
+    topic: Topic,
+    key: Template,
+    value: Template,
+    timestamp: Template,
+    strategy: PartitionStrategy,
+    pub(super) request_mode: RequestMode,
+    pub(super) sync_timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Topic {
+    Fixed(ByteString),
+    Template(Template),
+}
+
+/// Buffers for rendering, kept from message to message.
+#[derive(Default)]
+struct Scratch {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    text: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Writing {
+    pub(super) fn compile(plan: &document::Sink) -> Result<Self, String> {
+        let action = |field: &str, text: &str| {
+            Template::compile(text, TemplateKind::Action).map_err(|error| format!("{field}: {}", error.message))
+        };
+        let topic =
+            Template::compile(&plan.topic, TemplateKind::Topic).map_err(|error| format!("topic: {}", error.message))?;
+        Ok(Self {
+            topic: match topic.constant() {
+                Some(name) => Topic::Fixed(ByteString::from(name.as_ref())),
+                None => Topic::Template(topic),
+            },
+            key: action("key", &plan.key)?,
+            value: action("value", &plan.value)?,
+            timestamp: action("timestamp", &plan.timestamp)?,
+            strategy: plan.partition_strategy,
+            request_mode: plan.request_mode,
+            sync_timeout: plan.sync_timeout.into(),
+        })
+    }
+
+    /// The topic that is known without a record.
+    pub(super) fn fixed_topic(&self) -> Option<&ByteString> {
+        match &self.topic {
+            Topic::Fixed(name) => Some(name),
+            Topic::Template(_) => None,
+        }
+    }
+
+    /// The Kafka topic and the record that an output becomes. `Err` says why there can be none.
+    pub(super) fn render(&self, row: &Row, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
+        let mut scratch = SCRATCH.take();
+        let rendered = self.render_with(&mut scratch, row, origin);
+        SCRATCH.set(scratch);
+        rendered
+    }
+
+    fn render_with(
+        &self,
+        scratch: &mut Scratch,
+        row: &Row,
+        origin: Origin<'_>,
+    ) -> Result<(ByteString, Record), String> {
+        let Scratch { key, value, text } = scratch;
+        (key.clear(), value.clear(), text.clear());
+        // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
+        let key = or_null(&self.key, row, key);
+        let value = or_null(&self.value, row, value);
+        let timestamp = or_null(&self.timestamp, row, text)
+            .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+            .unwrap_or_else(now_millis);
+        let spread = match self.strategy {
+            PartitionStrategy::Random => None,
+            PartitionStrategy::KeyDispatch => key,
+            PartitionStrategy::MqttTopic => Some(origin.topic.as_bytes()),
+            PartitionStrategy::ClientId => Some(origin.client_id.as_bytes()),
+        };
+        let record = Record::new(key, value, timestamp, spread.map(murmur2));
+        let topic = match &self.topic {
+            Topic::Fixed(name) => name.clone(),
+            Topic::Template(template) => {
+                text.clear();
+                template
+                    .render(row, MissingPolicy::Error, text)
+                    .map(drop)
+                    .map_err(|error| format!("topic: {error}"))?;
+                let name = std::str::from_utf8(text).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
+                legal_topic(name)?;
+                ByteString::from(name)
+            }
+        };
+        Ok((topic, record))
+    }
+}
+
+fn or_null<'s>(template: &Template, row: &Row, out: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+    // Rendering with `Empty` cannot fail; were it to, the record would still be right: NULL.
+    let rendered = template.render(row, MissingPolicy::Empty, out).is_ok();
+    (rendered && !out.is_empty()).then_some(out.as_slice())
+}
+
+/// Kafka's rule for topic names (`org.apache.kafka.common.internals.Topic`).
+fn legal_topic(name: &str) -> Result<(), String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.is_empty() || name.len() > 249 || name == "." || name == ".." || !name.bytes().all(legal) {
+        return Err(format!(
+            "the rendered Kafka topic {name:?} is not legal: 1 to 249 letters, digits, '.', '_' and '-', and not . or .."
+        ));
+    }
+    Ok(())
+}

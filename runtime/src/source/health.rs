@@ -1,0 +1,346 @@
+//! How a Source is doing: its figures (row C7) and whether its link is up, with the reason and the fix.
+//!
+//! Facts arrive from librdkafka's callbacks, from the group's task and from the partitions' tasks; the link is
+//! derived from them when somebody asks. No IO.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use bytestring::ByteString;
+use parking_lot::Mutex;
+
+use crate::kafka::client::{KAFKA_UNREACHABLE, NOT_AUTHORIZED, TOPIC_NOT_FOUND, Trouble};
+use crate::kafka::consumer::{Monitor, Settings, Statistics};
+use crate::status::{self, Link, LinkState};
+
+/// Reason of a link whose consumer is not, or not any more, a member of its group.
+pub const GROUP_REBALANCING: &str = "GroupRebalancing";
+/// Reason of a link that is up.
+pub const CONNECTED: &str = "Connected";
+/// Reason of a link that is being closed.
+pub const STOPPING: &str = "Stopping";
+
+/// How far one assigned partition is. Offsets are -1 until known.
+#[derive(Debug)]
+pub struct Progress {
+    /// Offset after the last record received.
+    position: AtomicI64,
+    /// Offset after the last record in Kafka, as of the last statistics.
+    end: AtomicI64,
+    /// Received, not settled.
+    pending: AtomicU64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { position: AtomicI64::new(-1), end: AtomicI64::new(-1), pending: AtomicU64::new(0) }
+    }
+
+    /// A record with this offset was received; so many are unsettled now.
+    pub fn received(&self, offset: i64, pending: usize) {
+        self.position.store(offset + 1, Relaxed);
+        self.pending.store(pending as u64, Relaxed);
+    }
+
+    /// So many records are unsettled now.
+    pub fn pending(&self, pending: usize) {
+        self.pending.store(pending as u64, Relaxed);
+    }
+
+    fn lag(&self) -> Option<u64> {
+        let (position, end) = (self.position.load(Relaxed), self.end.load(Relaxed));
+        // The end is older than the position: a busy partition is a little ahead of it.
+        (position >= 0 && end >= 0).then(|| (end - position).max(0) as u64)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    joined: bool,
+    brokers_up: Option<usize>,
+    trouble: Option<Trouble>,
+    /// Topics that Kafka does not have or does not let us read.
+    topics: BTreeMap<String, Trouble>,
+    stopping: bool,
+}
+
+/// Figures and link of one Source.
+#[derive(Debug)]
+pub struct Health {
+    name: String,
+    bootstrap_servers: String,
+    group_id: String,
+    topics: Vec<String>,
+    received: AtomicU64,
+    delivered: AtomicU64,
+    failed: AtomicU64,
+    partitions: Mutex<BTreeMap<(ByteString, i32), Arc<Progress>>>,
+    facts: Mutex<Facts>,
+}
+
+impl Health {
+    /// Nothing received yet, not connected yet.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            name: settings.name.clone(),
+            bootstrap_servers: settings.bootstrap_servers.clone(),
+            group_id: settings.group_id.clone(),
+            topics: settings.topics.clone(),
+            received: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            partitions: Mutex::default(),
+            facts: Mutex::default(),
+        }
+    }
+
+    /// Name of the Source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One more record was received.
+    pub fn count_received(&self) {
+        self.received.fetch_add(1, Relaxed);
+    }
+
+    /// Records were settled: so many delivered, so many failed.
+    pub fn count_settled(&self, delivered: u64, failed: u64) {
+        self.delivered.fetch_add(delivered, Relaxed);
+        self.failed.fetch_add(failed, Relaxed);
+    }
+
+    /// The group gave a partition; the progress belongs to its task.
+    pub fn assigned(&self, partition: &(ByteString, i32)) -> Arc<Progress> {
+        let progress = Arc::new(Progress::new());
+        self.partitions.lock().insert(partition.clone(), progress.clone());
+        self.topic_found(&partition.0);
+        progress
+    }
+
+    /// The group took a partition.
+    pub fn revoked(&self, partition: &(ByteString, i32)) {
+        self.partitions.lock().remove(partition);
+    }
+
+    /// The group answered; whether this process is a member.
+    pub fn member(&self, joined: bool) {
+        let mut facts = self.facts.lock();
+        facts.joined = joined;
+        if joined {
+            facts.trouble = None;
+        }
+    }
+
+    /// The Source takes no more records.
+    pub fn stopping(&self) {
+        self.facts.lock().stopping = true;
+    }
+
+    /// Topics that Kafka did not have when it was last asked.
+    pub fn missing_topics(&self) -> Vec<String> {
+        self.facts.lock().topics.keys().cloned().collect()
+    }
+
+    /// The topic can be read after all.
+    pub fn topic_found(&self, topic: &str) {
+        self.facts.lock().topics.remove(topic);
+    }
+
+    /// The figures now.
+    pub fn figures(&self) -> status::Source {
+        let (mut lag, mut pending, mut partitions) = (None, 0, 0);
+        for progress in self.partitions.lock().values() {
+            partitions += 1;
+            pending += progress.pending.load(Relaxed);
+            if let Some(behind) = progress.lag() {
+                lag = Some(lag.unwrap_or(0) + behind);
+            }
+        }
+        status::Source {
+            name: self.name.clone(),
+            link: self.link(),
+            received: self.received.load(Relaxed),
+            delivered: self.delivered.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            pending,
+            lag,
+            partitions,
+        }
+    }
+
+    fn link(&self) -> Link {
+        let facts = self.facts.lock();
+        let connecting = |reason, message| Link { state: LinkState::Connecting, reason, message };
+        if facts.stopping {
+            return connecting(STOPPING, "the Source takes no more records; those it has are being settled".to_owned());
+        }
+        if let Some(Trouble { reason, message, .. }) = facts.trouble.as_ref().or_else(|| facts.topics.values().next()) {
+            return connecting(reason, message.clone());
+        }
+        if facts.brokers_up == Some(0) {
+            return connecting(
+                KAFKA_UNREACHABLE,
+                format!(
+                    "no Kafka broker of {} answers: check that Kafka runs and that the Connector's bootstrapServers \
+                     are right; it keeps trying",
+                    self.bootstrap_servers
+                ),
+            );
+        }
+        if !facts.joined {
+            let message = format!(
+                "joining consumer group {:?}: wait until the group has given out its partitions",
+                self.group_id
+            );
+            return connecting(GROUP_REBALANCING, message);
+        }
+        Link { state: LinkState::Connected, reason: CONNECTED, message: String::new() }
+    }
+
+    /// librdkafka names the topic only in the text: `Subscribed topic not available: NAME: …`.
+    fn topic_of(&self, trouble: &Trouble) -> Option<&String> {
+        let about_topics = matches!(trouble.reason, TOPIC_NOT_FOUND | NOT_AUTHORIZED);
+        self.topics.iter().find(|topic| about_topics && trouble.message.contains(&format!(": {topic}: ")))
+    }
+}
+
+impl Monitor for Health {
+    fn trouble(&self, trouble: Trouble) {
+        let mut facts = self.facts.lock();
+        if let Some(topic) = self.topic_of(&trouble) {
+            tracing::warn!(source = %self.name, topic, reason = trouble.reason, "{}", trouble.message);
+            facts.topics.insert(topic.clone(), trouble);
+            return;
+        }
+        // One broker of several that goes away is librdkafka's business as long as another one answers.
+        if trouble.reason == KAFKA_UNREACHABLE && facts.brokers_up.is_some_and(|up| up > 0) && !trouble.all_brokers {
+            tracing::debug!(source = %self.name, "{}", trouble.message);
+            return;
+        }
+        if facts.trouble.as_ref().is_none_or(|known| known.reason != trouble.reason) {
+            tracing::warn!(source = %self.name, reason = trouble.reason, "{}", trouble.message);
+        }
+        facts.trouble = Some(trouble);
+    }
+
+    fn statistics(&self, statistics: Statistics) {
+        for ((topic, partition), progress) in self.partitions.lock().iter() {
+            let Some(figures) = statistics.partition(topic, *partition) else { continue };
+            progress.end.store(figures.end().unwrap_or(-1), Relaxed);
+            if let Some(start) = figures.start() {
+                // Until the first record only Kafka knows where this partition starts.
+                let _ = progress.position.compare_exchange(-1, start, Relaxed, Relaxed);
+            }
+        }
+        let mut facts = self.facts.lock();
+        facts.brokers_up = Some(statistics.brokers_up());
+        if statistics.brokers_up() > 0
+            && let Some(trouble) = facts.trouble.take_if(|trouble| trouble.reason == KAFKA_UNREACHABLE)
+        {
+            tracing::info!(source = %self.name, was = trouble.reason, "kafka answers again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use isthmus_api::source::OffsetReset;
+
+    use super::*;
+
+    fn health() -> Health {
+        Health::new(&Settings {
+            name: "commands".to_owned(),
+            bootstrap_servers: "kafka:9092".to_owned(),
+            group_id: "isthmus-default-commands".to_owned(),
+            topics: vec!["commands".to_owned(), "audit".to_owned()],
+            offset_reset: OffsetReset::Latest,
+            max_fetch_bytes: 917_504,
+            max_wait: Duration::from_secs(1),
+            commit_interval: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            metadata_request_timeout: Duration::from_secs(5),
+            min_metadata_refresh_interval: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(30),
+            session_timeout: Duration::from_secs(45),
+            statistics_interval: Duration::from_secs(1),
+        })
+    }
+
+    fn statistics(state: &str, end: i64) -> Statistics {
+        serde_json::from_str(&format!(
+            r#"{{"brokers":{{"b":{{"nodeid":1,"state":"{state}"}}}},"topics":{{"commands":{{"partitions":
+               {{"0":{{"ls_offset":{end},"hi_offset":{end},"next_offset":4,"committed_offset":-1001}}}}}}}}}}"#
+        ))
+        .unwrap()
+    }
+
+    fn unreachable(all_brokers: bool) -> Trouble {
+        Trouble { reason: KAFKA_UNREACHABLE, message: "no broker".to_owned(), all_brokers }
+    }
+
+    #[test]
+    fn a_link_is_up_when_brokers_answer_and_the_group_was_joined() {
+        let health = health();
+        assert_eq!(health.link().reason, GROUP_REBALANCING);
+        health.statistics(statistics("UP", 9));
+        health.member(true);
+        assert_eq!(health.link(), Link { state: LinkState::Connected, reason: CONNECTED, message: String::new() });
+    }
+
+    #[test]
+    fn an_outage_is_told_and_forgotten_when_kafka_answers_again() {
+        let health = health();
+        health.statistics(statistics("UP", 9));
+        health.member(true);
+        health.trouble(unreachable(true));
+        assert_eq!(health.link().reason, KAFKA_UNREACHABLE);
+        health.statistics(statistics("UP", 9));
+        assert_eq!(health.link().reason, CONNECTED);
+        health.statistics(statistics("DOWN", 9));
+        assert_eq!(health.link().reason, KAFKA_UNREACHABLE);
+    }
+
+    #[test]
+    fn one_broker_of_several_going_away_does_not_take_the_link_down() {
+        let health = health();
+        health.statistics(statistics("UP", 9));
+        health.member(true);
+        health.trouble(unreachable(false));
+        assert_eq!(health.link().reason, CONNECTED);
+    }
+
+    #[test]
+    fn a_missing_topic_takes_the_link_down_until_it_is_there() {
+        let health = health();
+        health.statistics(statistics("UP", 9));
+        health.trouble(Trouble {
+            reason: TOPIC_NOT_FOUND,
+            message: "Subscribed topic not available: audit: Broker: Unknown topic or partition".to_owned(),
+            all_brokers: false,
+        });
+        health.member(true);
+        assert_eq!(health.link().reason, TOPIC_NOT_FOUND);
+        assert_eq!(health.missing_topics(), ["audit"]);
+        health.topic_found("audit");
+        assert_eq!(health.link().reason, CONNECTED);
+    }
+
+    #[test]
+    fn lag_is_what_kafka_has_beyond_what_was_received() {
+        let health = health();
+        assert_eq!(health.figures().lag, None);
+        let progress = health.assigned(&("commands".into(), 0));
+        health.statistics(statistics("UP", 9));
+        assert_eq!(health.figures().lag, Some(5));
+        progress.received(6, 1);
+        let figures = health.figures();
+        assert_eq!((figures.lag, figures.pending, figures.partitions), (Some(2), 1, 1));
+        progress.received(20, 0);
+        assert_eq!(health.figures().lag, Some(0));
+    }
+}

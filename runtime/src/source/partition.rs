@@ -1,0 +1,198 @@
+//! The task of one assigned partition: takes records in order, waits for their receipts, stores offsets in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Handler;
+use super::health::{Health, Progress};
+use crate::kafka::consumer::PartitionStream;
+use crate::receipt::{Outcome, Window};
+
+/// After so many records the task lets others run: a partition with a backlog never has to wait by itself.
+const BURST: usize = 64;
+
+/// How late a message whose patience is over may be noticed.
+const EXPIRY_TICK: Duration = Duration::from_millis(100);
+
+/// Shortest time between two log lines about failed records of one partition.
+const FAILURE_LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+pub(super) struct Partition {
+    pub(super) stream: PartitionStream,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) health: Arc<Health>,
+    pub(super) progress: Arc<Progress>,
+    /// How many unsettled records this partition may have.
+    pub(super) limit: Arc<AtomicUsize>,
+    /// Asks the task to end: it takes no more records and has until then to settle those it took.
+    pub(super) end: oneshot::Receiver<Instant>,
+}
+
+struct State {
+    partition: Partition,
+    window: Window<i64>,
+    failures: Failures,
+    /// When the window's deadlines are looked at next; `None` while it has none.
+    expiry: Option<Instant>,
+    /// When the task ends at the latest, once it was asked to.
+    until: Option<Instant>,
+    /// While ending: a record was given up on, so neither its offset nor a later one may be committed.
+    stuck: bool,
+}
+
+impl Partition {
+    /// Runs until it is asked to end. Returns how many records it took and did not settle.
+    pub(super) async fn run(self) -> usize {
+        let mut state = State {
+            partition: self,
+            window: Window::for_source(),
+            failures: Failures::default(),
+            expiry: None,
+            until: None,
+            stuck: false,
+        };
+        let mut burst = 0;
+        while !state.is_done() {
+            state.step().await;
+            burst += 1;
+            if burst == BURST {
+                burst = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        state.failures.report(&state.partition, true);
+        // The record that got it stuck has left the window.
+        state.window.len() + usize::from(state.stuck)
+    }
+}
+
+impl State {
+    fn is_done(&self) -> bool {
+        self.until.is_some_and(|until| self.stuck || self.window.is_empty() || until <= Instant::now())
+    }
+
+    async fn step(&mut self) {
+        let room = self.until.is_none() && self.window.len() < self.partition.limit.load(Relaxed);
+        if self.expiry.is_none() {
+            self.expiry = self.window.next_deadline().map(|deadline| deadline.min(Instant::now() + EXPIRY_TICK));
+        }
+        tokio::select! {
+            biased;
+            asked = &mut self.partition.end, if self.until.is_none() => {
+                self.until = Some(asked.unwrap_or_else(|_| Instant::now()));
+                self.settle();
+            }
+            () = self.window.inbox().resolved(), if !self.window.is_empty() => self.settle(),
+            () = at(self.expiry), if self.expiry.is_some() => {
+                self.window.expire(Instant::now());
+                self.expiry = None;
+                self.settle();
+            }
+            () = at(self.until), if self.until.is_some() => {}
+            record = self.partition.stream.next(), if room => {
+                self.partition.health.count_received();
+                let handler = &self.partition.handler;
+                let refused = self.window.track(record.offset, |tracker| {
+                    let refused = handler.handle(&record, tracker).err();
+                    if refused.is_some() {
+                        tracker.settle(Outcome::Rejected);
+                    }
+                    refused
+                });
+                if let Some(why) = refused {
+                    self.failures.because(&self.partition, record.offset, why);
+                }
+                self.partition.progress.received(record.offset, self.window.len());
+                if self.window.len() == 1 {
+                    // Nothing is ahead of it: when nobody had to take responsibility it is settled already.
+                    self.settle();
+                }
+            }
+        }
+    }
+
+    /// Takes what is settled from the front of the window and stores how far that goes.
+    fn settle(&mut self) {
+        self.window.collect();
+        let (mut delivered, mut failed, mut last) = (0, 0, None);
+        while !self.stuck {
+            let Some((offset, outcome)) = self.window.pop_settled() else { break };
+            match outcome {
+                Outcome::Unmatched | Outcome::Safe => delivered += 1,
+                // Given up because things are stopping, as far as anybody knows: it must come again.
+                Outcome::Unavailable if self.until.is_some() => {
+                    self.stuck = true;
+                    break;
+                }
+                Outcome::Rejected | Outcome::QuotaExceeded | Outcome::Unavailable => {
+                    failed += 1;
+                    self.failures.settled(offset, outcome);
+                }
+            }
+            last = Some(offset);
+        }
+        if let Some(offset) = last {
+            self.partition.stream.store(offset);
+            self.partition.health.count_settled(delivered, failed);
+        }
+        self.partition.progress.pending(self.window.len());
+        self.failures.report(&self.partition, false);
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Failed records since the last log line about them.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u64,
+    example: Option<(i64, String)>,
+    reported: Option<Instant>,
+}
+
+impl Failures {
+    /// The handler says why the record with this offset fails.
+    fn because(&mut self, partition: &Partition, offset: i64, why: String) {
+        tracing::debug!(source = partition.health.name(), offset, why, "record cannot be delivered");
+        self.example.get_or_insert((offset, why));
+    }
+
+    fn settled(&mut self, offset: i64, outcome: Outcome) {
+        self.count += 1;
+        self.example.get_or_insert_with(|| {
+            let why = match outcome {
+                Outcome::QuotaExceeded => "a limit of what it was handed to is reached",
+                Outcome::Unavailable => "it was not confirmed in time",
+                _ => "what it was handed to refused it for good",
+            };
+            (offset, why.to_owned())
+        });
+    }
+
+    fn report(&mut self, partition: &Partition, now: bool) {
+        let due = now || self.reported.is_none_or(|reported| reported.elapsed() >= FAILURE_LOG_INTERVAL);
+        if self.count == 0 || !due {
+            return;
+        }
+        let (offset, why) = self.example.take().unwrap_or_default();
+        tracing::warn!(
+            source = partition.health.name(),
+            topic = %partition.stream.topic(),
+            partition = partition.stream.partition(),
+            failed = self.count,
+            offset,
+            why,
+            "records not delivered; their offsets go on"
+        );
+        self.count = 0;
+        self.reported = Some(Instant::now());
+    }
+}

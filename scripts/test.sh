@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace after setting up what they need, and counts. Arguments go to the
+# tests (`scripts/test.sh publish` runs those with "publish" in their name).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+tests/environment/packages.sh
+tests/environment/kafka.sh broker >/dev/null
+tests/environment/kafka.sh tools >/dev/null
+tests/environment/python.sh >/dev/null
+
+# What the tests run must be what the checkout says.
+cargo build --workspace --bin isthmus
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+cargo test --workspace --no-fail-fast -- "$@" 2>&1 | tee "$log" || status=$?
+
+counts=$(awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+    END { printf "%d %d %d", passed, failed, ignored }' "$log")
+read -r passed failed ignored <<<"$counts"
+echo
+if [ "$failed" != 0 ]; then
+    echo "failed:"
+    grep -E '^test .* \.\.\. FAILED$' "$log" | sed -E 's/^test (.*) \.\.\. FAILED$/  \1/'
+fi
+if [ "$ignored" != 0 ]; then
+    echo "error: $ignored tests are marked #[ignore]; a test runs or goes"
+    status=1
+fi
+if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
+    echo "error: the test run itself failed, see above"
+fi
+echo "$passed passed, $failed failed"
+exit "$status"

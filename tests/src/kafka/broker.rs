@@ -1,0 +1,125 @@
+//! One Apache Kafka broker: a process in KRaft mode on loopback, with a folder of its own.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tempfile::TempDir;
+
+use crate::condition::eventually;
+use crate::process::{Process, Signal};
+use crate::{Result, environment, guard};
+
+/// How long a start may take on a machine that is busy with the rest of the tests.
+const START: Duration = Duration::from_secs(60);
+
+/// A broker that a test can stop, freeze and start again on the same data and port.
+pub struct Broker {
+    port: u16,
+    process: Option<Process>,
+    properties: PathBuf,
+    // Declared last: the folder goes after the process that writes to it.
+    _folder: TempDir,
+}
+
+impl Broker {
+    /// Starts a broker and waits until it answers a metadata request.
+    pub fn start() -> Result<Self> {
+        let mut broker = Self::prepare()?;
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// Everything but the start: ports chosen, storage formatted.
+    pub fn prepare() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("isthmus-kafka-").tempdir()?;
+        guard::remove(folder.path())?;
+        let (port, controller_port) = free_ports()?;
+        let template = fs::read_to_string(environment::file("kafka/broker.properties"))?;
+        let properties = folder.path().join("broker.properties");
+        fs::write(
+            &properties,
+            template
+                .replace("@DIR@", &folder.path().display().to_string())
+                .replace("@PORT@", &port.to_string())
+                .replace("@CONTROLLER_PORT@", &controller_port.to_string()),
+        )?;
+        let broker = Self { port, process: None, properties, _folder: folder };
+        let mut format = broker.java()?;
+        format.args(["kafka.tools.StorageTool", "format", "--cluster-id"]);
+        format.args(["4L6g3nShT-eMCtK--X86sw", "--config"]).arg(&broker.properties);
+        Process::run("the formatting of Kafka's storage", START, &mut format)?;
+        Ok(broker)
+    }
+
+    /// `HOST:PORT` for clients.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the broker on its data, and waits until it answers.
+    pub fn start_again(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "the broker is running");
+        let mut command = self.java()?;
+        command.arg("kafka.Kafka").arg(&self.properties);
+        let process = self.process.insert(Process::start("kafka", &mut command)?);
+        let bootstrap = format!("127.0.0.1:{}", self.port);
+        eventually("Kafka answers a metadata request", START, || {
+            if !process.is_running().map_err(|error| error.to_string())? {
+                return Err(format!("it has ended:\n{}", process.output()));
+            }
+            answers(&bootstrap).map_err(|error| format!("{error:#}\n{}", process.output()))
+        })
+    }
+
+    /// SIGKILL: what a crash of the machine leaves.
+    pub fn crash(&mut self) -> Result<()> {
+        self.process.take().context("the broker is not running")?.kill()
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.as_ref().context("the broker is not running")?.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> Result<()> {
+        self.process.as_ref().context("the broker is not running")?.signal(Signal::CONT)
+    }
+
+    fn java(&self) -> Result<Command> {
+        let distribution = environment::KAFKA.place()?;
+        let classpath = fs::read_to_string(distribution.join("classpath"))?;
+        let archive = distribution.join("classes.jsa");
+        let logging = environment::file("kafka/log4j2.yaml");
+        let mut command = Command::new("java");
+        command
+            .args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .arg(format!("-XX:SharedArchiveFile={}", archive.display()))
+            .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
+            .args(["-Djava.awt.headless=true", "-cp", classpath.trim()])
+            .current_dir(self.properties.parent().context("no folder")?);
+        Ok(command)
+    }
+}
+
+fn answers(bootstrap: &str) -> Result<()> {
+    let output = Command::new("kcat")
+        .args(["-b", bootstrap, "-L", "-m", "1"])
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run kcat: apt-get install -y kcat")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(text.contains(" 1 brokers:"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Two ports that were free a moment ago.
+fn free_ports() -> Result<(u16, u16)> {
+    let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
+}

@@ -1,0 +1,17 @@
+//! The whole-system tests, in one binary: one broker and one link for all of them.
+//!
+//! A test is named for the behaviour it proves. It starts what it needs through the harness in
+//! `src/`, on topics of its own, and fails with a message when a part is missing.
+
+mod bad_manifests;
+mod bad_packets;
+mod bad_records;
+mod environment;
+mod faults;
+mod local_mode;
+mod pod;
+mod publish;
+mod reload;
+mod rules;
+mod source;
+mod stop;

@@ -1,0 +1,180 @@
+//! Kafka writes, devices receive.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use isthmus_tests::Result;
+use isthmus_tests::condition::{eventually, throughout};
+use isthmus_tests::isthmus::Start;
+use isthmus_tests::kafka::Kafka;
+use isthmus_tests::manifest::{self, Resource, rule, sink, source};
+use isthmus_tests::mosquitto::{Subscriber, Version};
+use isthmus_tests::mqtt::{Client, Packet, packet};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A Source that reads from the beginning and commits often, in a group of its own.
+fn commands(group: &str) -> Resource {
+    source("commands").with("groupId", group).with("offsetReset", "Earliest").with("offsetCommitInterval", "100ms")
+}
+
+fn mapping(kafka_topic: &str) -> Value {
+    json!({"kafkaTopic": kafka_topic, "mqttTopic": "cmd/${.key}", "qos": 1,
+           "payloadTemplate": "${.value}"})
+}
+
+fn record_reaches_mosquitto_sub(version: Version) -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    let isthmus =
+        Start::on(kafka).manifests(&manifest::file(&[commands(&group).and("topicMapping", mapping(&topic))]))?;
+    let subscriber = Subscriber::start(isthmus.mqtt(), version, "cmd/#", &[])?;
+    kafka.write(&topic, "car-7", r#"{"lights":"on"}"#, &[])?;
+    assert_eq!(subscriber.payload("cmd/car-7", SOON)?, r#"{"lights":"on"}"#);
+    isthmus.wait_for("sources", "commands", "delivered", 1)?;
+    isthmus.stop()?;
+    Ok(())
+}
+
+#[test]
+fn kafka_record_reaches_a_3_1_1_subscriber() -> Result<()> {
+    record_reaches_mosquitto_sub(Version::V311)
+}
+
+#[test]
+fn kafka_record_reaches_a_5_0_subscriber() -> Result<()> {
+    record_reaches_mosquitto_sub(Version::V5)
+}
+
+#[test]
+fn default_payload_is_the_whole_record() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("audit")?;
+    let group = Kafka::unused_name("audit");
+    let audit = json!({"kafkaTopic": topic, "mqttTopic": "audit${.missing}"});
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[commands(&group).and("topicMapping", audit)]))?;
+    let subscriber = Subscriber::start(isthmus.mqtt(), Version::V5, "audit", &[])?;
+    kafka.write(&topic, "k", "text", &[("site", "north")])?;
+    let record: Value = serde_json::from_str(&subscriber.payload("audit", SOON)?)?;
+    assert_eq!(record["key"], "k");
+    assert_eq!(record["value"], "text");
+    assert_eq!(record["topic"], topic.as_str());
+    assert_eq!(record["offset"], 0);
+    assert_eq!(record["ts_type"], "create");
+    assert_eq!(record["headers"], json!({"site": "north"}));
+    assert_eq!(record["ts"], kafka.read(&topic, 1, SOON)?[0].timestamp);
+    Ok(())
+}
+
+#[test]
+fn base64_carries_what_is_not_text() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("binary")?;
+    let group = Kafka::unused_name("binary");
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[commands(&group)
+        .with("keyEncoding", "Base64")
+        .with("valueEncoding", "Base64")
+        .and("topicMapping", mapping(&topic))]))?;
+    let subscriber = Subscriber::start(isthmus.mqtt(), Version::V5, "cmd/#", &[])?;
+    kafka.write(&topic, "a~~", "ÿ?", &[])?;
+    assert_eq!(subscriber.payload("cmd/YX5+", SOON)?, "w78/");
+    Ok(())
+}
+
+#[test]
+fn rules_on_a_source_republish_and_fill_a_sink() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, copy) = (kafka.topic("orders")?, kafka.topic("copy")?);
+    let group = Kafka::unused_name("orders");
+    let old_name = r#"SELECT key, value.amount AS amount FROM "$bridges/kafka_consumer:commands"
+                      WHERE value.amount > 10"#;
+    let new_name = r#"SELECT key, value FROM "$sources/kafka_consumer:commands""#;
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[
+        commands(&group).and("topicMapping", json!({"kafkaTopic": topic})),
+        sink("copy", &copy).with("key", "${.key}").with("value", "${.value}"),
+        rule("large", old_name).to_topic("orders/${key}", "${amount}"),
+        rule("copy", new_name).to_sink("copy"),
+    ]))?;
+    let subscriber = Subscriber::start(isthmus.mqtt(), Version::V5, "orders/#", &[])?;
+    kafka.write(&topic, "small", r#"{"amount":9}"#, &[])?;
+    kafka.write(&topic, "large", r#"{"amount":11}"#, &[])?;
+    assert_eq!(subscriber.payload("orders/large", SOON)?, "11");
+    let copied = kafka.read(&copy, 2, SOON)?;
+    assert_eq!(copied[0].key.as_deref(), Some("small"));
+    assert_eq!(copied[1].value.as_deref(), Some(r#"{"amount":11}"#));
+    assert!(!subscriber.output().contains("orders/small"), "{}", subscriber.output());
+    Ok(())
+}
+
+#[test]
+fn offset_is_committed_only_after_the_subscriber_has_acknowledged() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    let manifests = manifest::file(&[commands(&group).and("topicMapping", mapping(&topic))]);
+
+    let isthmus = Start::on(kafka).manifests(&manifests)?;
+    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "car-7")?;
+    device.subscribe("cmd/car-7")?;
+    kafka.write(&topic, "car-7", "one", &[])?;
+    let Packet::Publish(first) = device.receive()? else {
+        return Err(anyhow!("the command did not come"));
+    };
+    assert_eq!(first.payload, b"one");
+    throughout("nothing is committed", Duration::from_millis(1500), || {
+        Ok(kafka.committed(&group, &topic)?.is_empty())
+    })?;
+
+    device.send(&packet::puback(first.id))?;
+    eventually("the offset is committed", SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+        Some(1) => Ok(()),
+        other => Err(anyhow!("{other:?}")),
+    })?;
+    Ok(())
+}
+
+#[test]
+fn undelivered_record_comes_again_after_a_crash() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    let manifests = manifest::file(&[commands(&group).and("topicMapping", mapping(&topic))]);
+
+    let mut crashing = Start::on(kafka).manifests(&manifests)?;
+    let mut device = Client::connect(crashing.mqtt(), Version::V5, "car-7")?;
+    device.subscribe("cmd/car-7")?;
+    kafka.write(&topic, "car-7", "one", &[])?;
+    assert!(matches!(device.receive()?, Packet::Publish(_)), "the first attempt");
+    crashing.process_mut().kill()?;
+
+    // The dead member's partitions are given away when its session has timed out.
+    let isthmus = Start::on(kafka).manifests(&manifests)?;
+    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "car-7")?;
+    device.subscribe("cmd/car-7")?;
+    let again = device.receive_within(Duration::from_secs(60))?;
+    let Some(Packet::Publish(again)) = again else {
+        return Err(anyhow!("instead of the command came {again:?}"));
+    };
+    assert_eq!(again.payload, b"one");
+    Ok(())
+}
+
+#[test]
+fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
+    let mut kafka = Kafka::private()?;
+    let topic = kafka.topic("commands")?;
+    let isthmus =
+        Start::on(&kafka).manifests(&manifest::file(&[commands("group").and("topicMapping", mapping(&topic))]))?;
+    let subscriber = Subscriber::start(isthmus.mqtt(), Version::V5, "cmd/#", &[])?;
+    kafka.write(&topic, "before", "1", &[])?;
+    assert_eq!(subscriber.payload("cmd/before", SOON)?, "1");
+    kafka.broker()?.crash()?;
+    isthmus.wait_for_state("sources", "commands", "Connecting")?;
+    kafka.broker()?.start_again()?;
+    kafka.write(&topic, "after", "2", &[])?;
+    assert_eq!(subscriber.payload("cmd/after", 3 * SOON)?, "2");
+    isthmus.wait_for_state("sources", "commands", "Connected")?;
+    Ok(())
+}
