@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => run::in_runtime(dev::dev(args)),
         Command::Plan(args) => run::plan(&args),
         Command::Check(args) => Ok(run::check(&args)),
-        Command::Record(args) => record::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Record(args) => record::run(args).map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     outcome.unwrap_or_else(|error| {
         run::complain(&format!("error: {error:#}"));

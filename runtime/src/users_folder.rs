@@ -10,22 +10,22 @@ use crate::manifest::Secret;
 
 /// A private folder.
 #[derive(Debug)]
-pub struct UsersFolder(tempfile::TempDir);
+pub(crate) struct UsersFolder(tempfile::TempDir);
 
 impl UsersFolder {
     /// Makes the folder, for this user's eyes only.
-    pub fn create() -> io::Result<Self> {
+    pub(crate) fn create() -> io::Result<Self> {
         let private = std::fs::Permissions::from_mode(0o700);
         Ok(Self(tempfile::Builder::new().prefix("isthmus-users-").permissions(private).tempdir()?))
     }
 
     /// How to render a plan whose users are in this folder.
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options { bridge: None, users_path: self.0.path().display().to_string() }
     }
 
     /// Writes the users that the plan asks for; those from before are removed.
-    pub fn fill(&self, plan: &Plan, secrets: &[Secret]) -> io::Result<()> {
+    pub(crate) fn fill(&self, plan: &Plan, secrets: &[Secret]) -> io::Result<()> {
         for entry in std::fs::read_dir(self.0.path())? {
             std::fs::remove_file(entry?.path())?;
         }

@@ -18,14 +18,14 @@ const FALLBACK: Duration = Duration::from_secs(5);
 
 /// A watch on some files.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     _watcher: RecommendedWatcher,
     events: mpsc::Receiver<()>,
 }
 
 impl Watch {
     /// Watches the folders of these files.
-    pub fn start(files: &[PathBuf]) -> notify::Result<Self> {
+    pub(crate) fn start(files: &[PathBuf]) -> notify::Result<Self> {
         let (sender, events) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
@@ -44,7 +44,7 @@ impl Watch {
     }
 
     /// Returns when the files may have changed.
-    pub async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if tokio::time::timeout(FALLBACK, self.events.recv()).await.is_ok() {
             tokio::time::sleep(SETTLE).await;
             while self.events.try_recv().is_ok() {}

@@ -129,7 +129,17 @@ impl Start {
     }
 }
 
-/// A running local mode.
+/// Renders a plan from manifests, as a pod would be given it.
+pub fn render(manifests: &str) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("manifests.yaml");
+    fs::write(&file, manifests)?;
+    let mut command = Command::new(binary()?);
+    command.arg("plan").arg(&file);
+    Ok(Process::run("isthmus plan", PATIENCE, &mut command)?.join("\n"))
+}
+
+/// A running `isthmus dev` or `isthmus run`.
 pub struct Isthmus {
     process: Process,
     mqtt: SocketAddr,
@@ -140,6 +150,19 @@ pub struct Isthmus {
 }
 
 impl Isthmus {
+    /// Starts `isthmus run` on this plan, as in a pod, and waits until it is ready.
+    pub fn pod(plan: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("isthmus-test-").tempdir()?;
+        let file = folder.path().join("plan.json");
+        fs::write(&file, plan)?;
+        let mut command = Command::new(binary()?);
+        command.arg("run").arg("--plan").arg(&file);
+        command.args(["--bind", "127.0.0.1", "--admin", "127.0.0.1:0"]);
+        let isthmus = Self::attach(Process::start("isthmus", &mut command)?, folder, file)?;
+        isthmus.wait_until_ready()?;
+        Ok(isthmus)
+    }
+
     /// Reads the addresses that the process prints.
     fn attach(process: Process, folder: TempDir, file: PathBuf) -> Result<Self> {
         let mqtt = process.line("the MQTT listener's address", PATIENCE, |line| {
@@ -173,7 +196,7 @@ impl Isthmus {
         &mut self.process
     }
 
-    /// The file with the manifests in force.
+    /// The file with the manifests or the plan in force.
     pub fn file(&self) -> &Path {
         &self.file
     }
@@ -186,19 +209,19 @@ impl Isthmus {
         })
     }
 
-    /// Replaces the manifests on disk in one step, as an editor does.
-    pub fn edit(&self, manifests: &str) -> Result<()> {
-        let new = self.folder.path().join("manifests.yaml.new");
-        fs::write(&new, manifests)?;
+    /// Replaces the manifests, or the plan, on disk in one step, as an editor does.
+    pub fn edit(&self, text: &str) -> Result<()> {
+        let new = self.folder.path().join("new");
+        fs::write(&new, text)?;
         fs::rename(new, &self.file)?;
         Ok(())
     }
 
-    /// Replaces the manifests and waits until the new ones are in force.
-    pub fn reload(&self, manifests: &str) -> Result<()> {
+    /// Replaces the manifests, or the plan, and waits until the new text is in force.
+    pub fn reload(&self, text: &str) -> Result<()> {
         let before = self.revision()?;
-        self.edit(manifests)?;
-        eventually("the edited manifests are in force", PATIENCE, || {
+        self.edit(text)?;
+        eventually("the edit is in force", PATIENCE, || {
             let now = self.revision()?;
             if now == before { Err(anyhow!("revision {now}")) } else { Ok(()) }
         })

@@ -6,8 +6,21 @@
 
 mod args;
 pub(crate) mod bits;
+mod compress;
+mod context;
 mod convert;
+mod date;
+mod encode;
+mod hash;
+mod list;
+mod map;
+mod math;
+mod misc;
 mod null;
+mod regexp;
+mod split;
+mod sprintf;
+mod store;
 mod string;
 mod test;
 
@@ -17,6 +30,7 @@ use thiserror::Error;
 
 use crate::environment::Environment;
 use crate::event::Event;
+use crate::limits::Limits;
 use crate::value::Value;
 
 pub(crate) use args::Args;
@@ -55,7 +69,12 @@ pub(crate) enum Nature {
 
 /// Work done once for constant arguments.
 #[derive(Debug)]
-pub(crate) enum Prepared {}
+pub(crate) enum Prepared {
+    /// A compiled pattern.
+    Regex(regex::Regex),
+    /// A compiled date format.
+    Date(date::Format),
+}
 
 /// What a function may use besides its arguments.
 pub(crate) struct Call<'c, 'e> {
@@ -103,10 +122,24 @@ pub struct Family {
 
 /// Every family, in the order of the documentation.
 pub const FAMILIES: &[Family] = &[
+    Family { title: "Numbers", functions: math::FUNCTIONS },
+    Family { title: "Bits and bit strings", functions: bits::FUNCTIONS },
     Family { title: "Type tests", functions: test::FUNCTIONS },
     Family { title: "Conversion", functions: convert::FUNCTIONS },
     Family { title: "Missing values", functions: null::FUNCTIONS },
     Family { title: "Text", functions: string::FUNCTIONS },
+    Family { title: "Cutting text", functions: split::FUNCTIONS },
+    Family { title: "Regular expressions", functions: regexp::FUNCTIONS },
+    Family { title: "Formatting", functions: sprintf::FUNCTIONS },
+    Family { title: "Maps", functions: map::FUNCTIONS },
+    Family { title: "Lists", functions: list::FUNCTIONS },
+    Family { title: "Hashes", functions: hash::FUNCTIONS },
+    Family { title: "Compression", functions: compress::FUNCTIONS },
+    Family { title: "Encodings", functions: encode::FUNCTIONS },
+    Family { title: "Dates and times", functions: date::FUNCTIONS },
+    Family { title: "The event", functions: context::FUNCTIONS },
+    Family { title: "Stores", functions: store::FUNCTIONS },
+    Family { title: "Identifiers and variables", functions: misc::FUNCTIONS },
 ];
 
 /// Every function.
@@ -121,8 +154,17 @@ pub fn find(name: &str) -> Option<&'static Function> {
 
 impl Function {
     /// Does what can be done once for arguments that are constants; wrong constants are found here.
-    pub(crate) fn prepare(&self, _constants: &[Option<&Value>]) -> Result<Option<Arc<Prepared>>, FunctionError> {
-        Ok(None)
+    pub(crate) fn prepare(&self, constants: &[Option<&Value>]) -> Result<Option<Arc<Prepared>>, FunctionError> {
+        let constant = |at: usize| constants.get(at).copied().flatten();
+        let prepared = match self.name {
+            "regex_match" | "regex_replace" | "regex_extract" => {
+                regexp::prepare(constant(1), Limits::default().regex_bytes)?
+            }
+            "format_date" => date::prepare(constant(2)),
+            "date_to_unix_ts" => date::prepare(constant(constants.len() - 2)),
+            _ => None,
+        };
+        Ok(prepared.map(Arc::new))
     }
 
     /// The number of arguments in words, for messages.

@@ -8,6 +8,11 @@ pub const MAX_SQL_BYTES: usize = 65_536;
 pub const MAX_EXPRESSION_DEPTH: u16 = 128;
 /// Deepest nesting of a JSON text that is decoded, and of any value that is built.
 pub const MAX_VALUE_DEPTH: usize = 128;
+/// Decompression up to this size is never a bomb.
+pub const FREE_EXPANSION_BYTES: usize = 65_536;
+/// Beyond [`FREE_EXPANSION_BYTES`], how many times larger than its input a decompressed result may be: ordinary data
+/// stays below 20, a bomb is near 1000.
+pub const MAX_EXPANSION: usize = 100;
 /// Longest template text in bytes.
 pub const MAX_TEMPLATE_BYTES: usize = 65_536;
 

@@ -104,6 +104,18 @@ impl Value {
         }
     }
 
+    /// The same value in memory of its own size, so that keeping it does not keep a whole payload.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.detached()),
+            Self::Bytes(bytes) => Self::Bytes(Bytes::copy_from_slice(bytes)),
+            Self::List(items) => Self::list(items.iter().map(Self::detached).collect()),
+            Self::Map(map) => Self::map(map.iter().map(|(key, value)| (key.detached(), value.detached())).collect()),
+            other => other.clone(),
+        }
+    }
+
     /// The name of the type as users know it, for messages.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 //! with other producers (row X2, KIP-480 for what "default" means with a key).
 
 /// Kafka's murmur2, made positive.
-pub fn murmur2(key: &[u8]) -> u32 {
+pub(super) fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     const SEED: u32 = 0x9747_b28c;
     let mut hash = SEED ^ key.len() as u32;
@@ -27,7 +27,7 @@ pub fn murmur2(key: &[u8]) -> u32 {
 }
 
 /// The partition, out of `count`, of a record with this hash; any partition without one.
-pub fn partition(spread: Option<u32>, count: usize) -> usize {
+pub(super) fn partition(spread: Option<u32>, count: usize) -> usize {
     match spread {
         Some(hash) => hash as usize % count,
         None => fastrand::usize(..count),

@@ -24,7 +24,7 @@ fn payload_that_is_not_json_is_counted_and_the_next_one_flows() -> Result<()> {
         device.publish_and_wait("vehicles/7", payload)?;
     }
     assert_eq!(kafka.read(&topic, 1, SOON)?[0].json()?, json!({"speed": 7}));
-    assert_eq!(isthmus.wait_for("rules", "speed", "failed", 4)?, 4);
+    assert_eq!(isthmus.wait_for("rules", "speed", "failedException", 4)?, 4);
     assert_eq!(isthmus.figure("rules", "speed", "passed")?, 1);
     assert_eq!(kafka.read_all(&topic)?.len(), 1);
     Ok(())

@@ -9,6 +9,7 @@ mod bad_records;
 mod environment;
 mod faults;
 mod local_mode;
+mod pod;
 mod publish;
 mod reload;
 mod rules;

@@ -1,24 +1,41 @@
 //! Conversion between types.
 
+use std::fmt::Write;
+
 use super::args::failed;
-use super::{Args, Computed, Function, function};
+use super::{Args, Computed, Function, FunctionError, bits, function};
 use crate::eval::operator::{finite, to_text};
 use crate::value::{Value, number};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("str" ("value") 1..=1, Pure, "Text of any value: numbers in decimal with at most ten decimals, lists and maps as JSON.",
         "str(1.50)" => "\"1.5\"", |_, args| Ok(Value::Text(to_text(Args(args).any(0))))),
+    function!("str_utf8" ("value") 1..=1, Pure, "The same as `str`: texts are always UTF-8 here.",
+        "str_utf8('é')" => "\"é\"", |_, args| Ok(Value::Text(to_text(Args(args).any(0))))),
+    function!("str_utf16_le" ("value") 1..=1, Pure, "The text of a value as UTF-16 bytes, little endian, without a mark.",
+        "bin2hexstr(str_utf16_le('hi'))" => "\"68006900\"", |_, args| Ok(utf16(Args(args)))),
     function!("int" ("value") 1..=1, Pure, "Whole number: floats are rounded down, text is read as a number, `true` is 1 and `false` 0. Error for anything else.",
         "int('7.9')" => "7", |_, args| int(Args(args))),
     function!("float" ("value [, decimals]") 1..=2, Pure, "Float of a number or of the text of one, rounded to `decimals` (0 to 253) when given.",
         "float('3.14159', 2)" => "3.14", |_, args| float(Args(args))),
+    function!("float2str" ("number, decimals") 2..=2, Pure, "Text of a number with at most `decimals` (0 to 253) decimals, trailing zeros left out.",
+        "float2str(20.20, 10)" => "\"20.2\"", |_, args| float2str(Args(args))),
     function!("bool" ("value") 1..=1, Pure, "Boolean of `true`, `false`, their texts, 1 and 0. Error for anything else.",
         "bool('true')" => "true", |_, args| bool(Args(args))),
-    function!("json_decode" ("text") 1..=1, Pure, "The value that a JSON text describes. Error when it is not JSON.",
-        "json_decode('{\"a\": [1]}')" => "{\"a\":[1]}", |_, args| json_decode(Args(args))),
-    function!("json_encode" ("value") 1..=1, Pure, "JSON text of a value.",
-        "json_encode([1, 'a'])" => "\"[1,\\\"a\\\"]\"", |_, args| Ok(Value::from(Args(args).any(0).to_json()))),
+    function!("map" ("value") 1..=1, Pure, "A map from the JSON text of one; a map stays as it is. Error for anything else.",
+        "map('{\"a\": 1}')" => "{\"a\":1}", |_, args| Ok(Value::Map(Args(args).map(0)?))),
+    function!("bin2hexstr" ("bytes [, prefix]") 1..=2, Pure, "Upper-case hexadecimal digits of bytes, after `prefix` when given. A bit string is read as a number.",
+        "bin2hexstr('abc', '0x')" => "\"0x616263\"", |_, args| bin2hexstr(Args(args), prefix(Args(args))?)),
+    function!("sqlserver_bin2hexstr" ("bytes") 1..=1, Pure, "Upper-case hexadecimal digits of bytes after `0x`.",
+        "sqlserver_bin2hexstr('abc')" => "\"0x616263\"", |_, args| bin2hexstr(Args(args), "0x")),
+    function!("hexstr2bin" ("digits [, prefix]") 1..=2, Pure, "Bytes of hexadecimal digits, of either case; an odd first digit is a byte of its own. `prefix` must be there when given.",
+        "hexstr2bin('616263')" => "\"abc\"", |_, args| hexstr2bin(Args(args))),
 ];
+
+fn utf16(args: Args<'_>) -> Value {
+    let bytes: Vec<u8> = to_text(args.any(0)).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    Value::binary(bytes)
+}
 
 fn int(args: Args<'_>) -> Computed {
     match args.any(0) {
@@ -31,28 +48,33 @@ fn int(args: Args<'_>) -> Computed {
     }
 }
 
-fn float(args: Args<'_>) -> Computed {
-    let value = match args.number(0)? {
-        Value::Int(value) => value as f64,
-        Value::Float(value) => value,
-        _ => return args.wrong(0, "a number"),
-    };
-    if args.given(1).is_none() {
-        return finite(value).or_else(failed);
-    }
-    let decimals = decimals(args, 1)?;
-    let mut text = String::new();
-    number::write_float_decimals(value, decimals, &mut text);
-    match text.parse() {
-        Ok(rounded) => Ok(Value::Float(rounded)),
-        Err(_) => failed("the number cannot be rounded"),
+fn to_float(args: Args<'_>) -> Result<f64, FunctionError> {
+    match args.number(0)? {
+        Value::Int(value) => Ok(value as f64),
+        Value::Float(value) => Ok(value),
+        _ => args.wrong(0, "a number"),
     }
 }
 
-pub(super) fn decimals(args: Args<'_>, at: usize) -> Result<usize, super::FunctionError> {
-    match args.count(at)? {
+fn float(args: Args<'_>) -> Computed {
+    let value = to_float(args)?;
+    if args.given(1).is_none() {
+        return finite(value).or_else(failed);
+    }
+    let rounded = format!("{value:.*}", decimals(args)?);
+    rounded.parse().map_or_else(|_| failed("the number cannot be rounded"), |rounded| Ok(Value::Float(rounded)))
+}
+
+fn float2str(args: Args<'_>) -> Computed {
+    let mut text = String::new();
+    number::write_float_decimals(args.float(0)?, decimals(args)?, &mut text);
+    Ok(Value::from(text))
+}
+
+fn decimals(args: Args<'_>) -> Result<usize, FunctionError> {
+    match args.count(1)? {
         decimals @ 0..=253 => Ok(decimals),
-        _ => args.wrong(at, "an integer from 0 to 253"),
+        _ => args.wrong(1, "an integer from 0 to 253"),
     }
 }
 
@@ -67,6 +89,39 @@ fn bool(args: Args<'_>) -> Computed {
     }
 }
 
-fn json_decode(args: Args<'_>) -> Computed {
-    Value::from_json(args.text(0)?).or_else(|error| failed(format!("not JSON: {error}")))
+fn prefix(args: Args<'_>) -> Result<&str, FunctionError> {
+    if args.given(1).is_none() { Ok("") } else { Ok(args.text(1)?) }
+}
+
+fn bin2hexstr(args: Args<'_>, prefix: &str) -> Computed {
+    let mut out = prefix.to_owned();
+    if let Value::Bits(bits) = args.any(0) {
+        out.push_str(&bits::to_hex(bits));
+        return Ok(Value::from(out));
+    }
+    for byte in args.bytes(0)? {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02X}");
+    }
+    Ok(Value::from(out))
+}
+
+fn hexstr2bin(args: Args<'_>) -> Computed {
+    let text = args.text(0)?;
+    let prefix = prefix(args)?;
+    let Some(digits) = text.strip_prefix(prefix) else {
+        return failed(format!("the text does not start with '{prefix}'"));
+    };
+    let mut nibbles = Vec::with_capacity(digits.len() + 1);
+    if digits.len() % 2 == 1 {
+        nibbles.push(0);
+    }
+    for digit in digits.chars() {
+        match digit.to_digit(16) {
+            Some(nibble) => nibbles.push(nibble as u8),
+            None => return args.wrong(0, "hexadecimal digits"),
+        }
+    }
+    let bytes: Vec<u8> = nibbles.chunks(2).map(|pair| pair.iter().fold(0, |byte, nibble| byte << 4 | nibble)).collect();
+    Ok(Value::binary(bytes))
 }

@@ -1,0 +1,79 @@
+//! Maps. Where a map is asked for, the JSON text of one does too.
+
+use std::sync::Arc;
+
+use super::{Args, Computed, Function, FunctionError, function};
+use crate::value::path::{self, Step};
+use crate::value::{Map, Text, Value};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    function!("map_new" ("") 0..=0, Pure, "An empty map.", "map_new()" => "{}", |_, _| Ok(Value::map(Map::new()))),
+    function!("map_get" ("path, map [, default]") 2..=3, Pure, "The value at a dotted path of a map; `default` (else undefined) when there is none.",
+        "map_get('a.b', '{\"a\": {\"b\": 1}}')" => "1", |_, args| get(Args(args), &dotted(Args(args))?)),
+    function!("map_put" ("path, value, map") 3..=3, Pure, "The map with the value at a dotted path set.",
+        "map_put('a.b', 1, map_new())" => "{\"a\":{\"b\":1}}", |_, args| put(Args(args), &dotted(Args(args))?)),
+    function!("mget" ("key, map [, default]") 2..=3, Pure, "The value under exactly this key; `default` (else undefined) when there is none.",
+        "mget('a.b', '{\"a.b\": 1}')" => "1", |_, args| get(Args(args), &[literal(Args(args))?])),
+    function!("mput" ("key, value, map") 3..=3, Pure, "The map with the value under exactly this key set.",
+        "mput('a.b', 1, map_new())" => "{\"a.b\":1}", |_, args| put(Args(args), &[literal(Args(args))?])),
+    function!("map_keys" ("map") 1..=1, Pure, "The keys in their order.",
+        "map_keys('{\"b\": 1, \"a\": 2}')" => "[\"a\",\"b\"]", |_, args| each(Args(args), |key, _| Value::Text(key.clone()))),
+    function!("map_values" ("map") 1..=1, Pure, "The values in the order of their keys.",
+        "map_values('{\"b\": 1, \"a\": 2}')" => "[2,1]", |_, args| each(Args(args), |_, value| value.clone())),
+    function!("map_to_entries" ("map") 1..=1, Pure, "A list of maps with `key` and `value`, in the order of the keys.",
+        "map_to_entries('{\"a\": 2}')" => "[{\"key\":\"a\",\"value\":2}]", |_, args| each(Args(args), entry)),
+    function!("map_size" ("map") 1..=1, Pure, "Number of entries.",
+        "map_size('{\"a\": 2}')" => "1", |_, args| Ok(Value::Int(Args(args).map(0)?.len() as i128))),
+    function!("map_to_redis_hset_args" ("map") 1..=1, Pure, "Keys and values by turns, in the order of the keys, values as text; lists and maps are left out.",
+        "map_to_redis_hset_args('{\"a\": 2, \"b\": [1]}')" => "[\"a\",\"2\"]", |_, args| hset(Args(args))),
+];
+
+fn literal(args: Args<'_>) -> Result<Step, FunctionError> {
+    Ok(Step::Key(key(args)?))
+}
+
+fn key(args: Args<'_>) -> Result<Text, FunctionError> {
+    match args.any(0) {
+        Value::Int(key) => Ok(Text::from(key.to_string())),
+        _ => args.text(0).cloned(),
+    }
+}
+
+fn dotted(args: Args<'_>) -> Result<Vec<Step>, FunctionError> {
+    Ok(key(args)?.split('.').map(|key| Step::Key(Text::from(key))).collect())
+}
+
+fn get(args: Args<'_>, steps: &[Step]) -> Computed {
+    let map = Value::Map(args.map(1)?);
+    let found = steps.iter().fold(map, |value, step| path::get(&value, step));
+    Ok(if found.is_undefined() { args.any(2).clone() } else { found })
+}
+
+fn put(args: Args<'_>, steps: &[Step]) -> Computed {
+    let mut map = Value::Map(args.map(2)?);
+    path::put(&mut map, steps, args.any(1).clone());
+    Ok(map)
+}
+
+fn each(args: Args<'_>, make: fn(&Text, &Value) -> Value) -> Computed {
+    let map: Arc<Map> = args.map(0)?;
+    Ok(Value::list(map.sorted().into_iter().map(|(key, value)| make(key, value)).collect()))
+}
+
+fn entry(key: &Text, value: &Value) -> Value {
+    Value::map(Map::from_iter([
+        (Text::constant("key"), Value::Text(key.clone())),
+        (Text::constant("value"), value.clone()),
+    ]))
+}
+
+fn hset(args: Args<'_>) -> Computed {
+    let mut out = Vec::new();
+    for (key, value) in args.map(0)?.sorted() {
+        if !matches!(value, Value::List(_) | Value::Map(_) | Value::Undefined | Value::Null) {
+            out.push(Value::Text(key.clone()));
+            out.push(Value::Text(crate::eval::operator::to_text(value)));
+        }
+    }
+    Ok(Value::list(out))
+}

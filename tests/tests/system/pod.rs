@@ -1,0 +1,74 @@
+//! `isthmus run`: the plan that a pod is given, and its replacement.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use isthmus_tests::Result;
+use isthmus_tests::condition::eventually;
+use isthmus_tests::isthmus::{self, Isthmus};
+use isthmus_tests::kafka::Kafka;
+use isthmus_tests::manifest::{self, rule, sink};
+use isthmus_tests::mosquitto::Version::V5;
+use isthmus_tests::mqtt::Client;
+use serde_json::json;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A plan whose rule stamps each record with `version`.
+fn plan(bootstrap: &str, port: u16, topic: &str, version: u32) -> Result<String> {
+    let sql = format!(r#"SELECT payload, {version} AS version FROM "load/#""#);
+    isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port}])),
+        manifest::connector().with("kafka.bootstrapServers", json!([bootstrap])),
+        sink("load", topic),
+        rule("stamp", &sql).to_sink("load"),
+    ]))
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[test]
+fn pod_runs_its_plan_and_takes_on_the_next_one() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, port) = (kafka.topic("pod")?, free_port()?);
+    let isthmus = Isthmus::pod(&plan(kafka.bootstrap(), port, &topic, 1)?)?;
+    assert_eq!(isthmus.mqtt().port(), port);
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    assert_eq!(device.publish_and_wait("load/1", b"one")?, 0);
+    isthmus.reload(&plan(kafka.bootstrap(), port, &topic, 2)?)?;
+    assert_eq!(device.publish_and_wait("load/1", b"two")?, 0, "the client stays");
+    let records = kafka.read(&topic, 2, SOON)?;
+    assert_eq!(records[0].json()?, json!({"payload": "one", "version": 1}));
+    assert_eq!(records[1].json()?, json!({"payload": "two", "version": 2}));
+    isthmus.stop()?;
+    Ok(())
+}
+
+#[test]
+fn pod_refuses_a_broken_plan_and_goes_on_with_the_old_one() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, port) = (kafka.topic("pod")?, free_port()?);
+    let good = plan(kafka.bootstrap(), port, &topic, 1)?;
+    let isthmus = Isthmus::pod(&good)?;
+    let revision = isthmus.revision()?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    isthmus.edit(&good[..good.len() / 2])?;
+    eventually("the status says that a plan was refused", SOON, || {
+        let status = isthmus.status()?;
+        if status["rejected"]["message"].is_string() { Ok(()) } else { Err(anyhow!("{status}")) }
+    })?;
+    assert_eq!(isthmus.revision()?, revision);
+    assert_eq!(device.publish_and_wait("load/1", b"one")?, 0);
+    assert_eq!(kafka.read(&topic, 1, SOON)?[0].json()?["version"], 1);
+    Ok(())
+}
+
+#[test]
+fn same_manifests_give_the_same_plan() -> Result<()> {
+    assert_eq!(plan("kafka:9092", 1883, "topic", 1)?, plan("kafka:9092", 1883, "topic", 1)?);
+    assert_ne!(plan("kafka:9092", 1883, "topic", 1)?, plan("kafka:9092", 1883, "topic", 2)?);
+    Ok(())
+}
