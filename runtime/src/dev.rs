@@ -35,11 +35,8 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     let mut local = Local::start(args.files, args.kafka).await?;
     let Some(plan) = local.plan()? else { return Ok(ExitCode::FAILURE) };
     local.create_topics(&plan).await?;
-    let options = Options {
-        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        first_listener: args.mqtt,
-        kafka: Some(local.kafka.clone()),
-    };
+    let options =
+        Options { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), first_listener: args.mqtt, kafka: Some(local.kafka.clone()) };
     let admin = Admin::bind(args.admin).await?;
     let address = admin.address();
     let bridge = Bridge::start(plan, options).await?;
@@ -98,7 +95,8 @@ impl Local {
         let mut manifests = manifest::load(&self.files);
         self.seen = manifests.files.iter().map(|file| file.text.clone()).collect();
         for connector in &mut manifests.resources.connectors {
-            connector.spec.kafka.bootstrap_servers = self.kafka.bootstrap_servers.split(',').map(str::to_owned).collect();
+            connector.spec.kafka.bootstrap_servers =
+                self.kafka.bootstrap_servers.split(',').map(str::to_owned).collect();
         }
         manifests
     }
@@ -119,7 +117,8 @@ impl Local {
     /// Creates the topics that the plan names and that were not created before.
     async fn create_topics(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let fixed = plan.sinks.iter().filter(|sink| !sink.dynamic_topic).map(|sink| sink.topic.clone());
-        let mapped = plan.sources.iter().flat_map(|source| &source.topic_mapping).map(|mapping| mapping.kafka_topic.clone());
+        let mapped =
+            plan.sources.iter().flat_map(|source| &source.topic_mapping).map(|mapping| mapping.kafka_topic.clone());
         let new: Vec<String> = fixed.chain(mapped).collect::<BTreeSet<_>>().difference(&self.topics).cloned().collect();
         if let Some(embedded) = &self.embedded {
             embedded.create_topics(new.iter().map(String::as_str)).await?;
@@ -138,7 +137,8 @@ impl Local {
 
     /// Takes on changed manifests. Says what happened, when something did.
     async fn reload(&mut self, bridge: &Bridge) -> Option<String> {
-        let texts: Vec<String> = self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
+        let texts: Vec<String> =
+            self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
         if texts == self.seen {
             return None;
         }

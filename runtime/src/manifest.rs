@@ -119,7 +119,11 @@ impl Manifests {
         let mut problems = self.problems.clone();
         let broken = self.broken();
         problems.extend(
-            rendered.findings.iter().filter(|finding| !self.follows_from(finding, &broken)).map(|finding| self.locate(finding)),
+            rendered
+                .findings
+                .iter()
+                .filter(|finding| !self.follows_from(finding, &broken))
+                .map(|finding| self.locate(finding)),
         );
         problems.sort_by_key(|problem| {
             let start = problem.span.as_ref().map_or(0, |span| span.start);

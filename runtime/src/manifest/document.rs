@@ -1,6 +1,8 @@
 //! One YAML document → one resource: which kind it is, whether its shape is right, and the typed value.
 
-use isthmus_api::{API_VERSION, Bridge, Connector, GROUP, ObjectRef, Rule, Sink, Source, schema::KINDS, schema::schema_of};
+use isthmus_api::{
+    API_VERSION, Bridge, Connector, GROUP, ObjectRef, Rule, Sink, Source, schema::KINDS, schema::schema_of,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -101,9 +103,8 @@ fn ours(file: usize, root: &Node, kind: &str, manifests: &mut Manifests) -> Opti
     check(file, root, kind, &schema, &mut manifests.problems);
     let object = object?;
     let stored = stored(root, &object, &schema);
-    let sound = |manifests: &Manifests| {
-        manifests.problems[before..].iter().all(|problem| problem.severity != Severity::Error)
-    };
+    let sound =
+        |manifests: &Manifests| manifests.problems[before..].iter().all(|problem| problem.severity != Severity::Error);
     if sound(manifests) {
         Check { file, problems: &mut manifests.problems }.rules(&schema, &stored, root);
     }

@@ -68,7 +68,8 @@ impl Check<'_> {
         for field in required {
             if node.get(field).is_none_or(Node::is_null) {
                 let description = properties.get(field).and_then(|property| property.get("description"));
-                let help = description.and_then(Value::as_str).map(|text| format!("add `{field}`: {}", explain::lead(text)));
+                let help =
+                    description.and_then(Value::as_str).map(|text| format!("add `{field}`: {}", explain::lead(text)));
                 self.report(key, format!("`{name}` needs the field `{field}`"), help);
             }
         }

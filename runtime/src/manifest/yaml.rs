@@ -85,7 +85,9 @@ impl Node {
     /// The key and the value of `key`, when this is a mapping that has it.
     pub fn entry(&self, key: &str) -> Option<(&Key, &Node)> {
         match &self.content {
-            Content::Mapping(entries) => entries.iter().find(|(found, _)| found.name == key).map(|(key, node)| (key, node)),
+            Content::Mapping(entries) => {
+                entries.iter().find(|(found, _)| found.name == key).map(|(key, node)| (key, node))
+            }
             _ => None,
         }
     }
@@ -317,7 +319,8 @@ fn integer(text: &str) -> Option<Value> {
 }
 
 fn float(text: &str) -> Option<Value> {
-    let number_like = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let number_like =
+        text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     if !number_like || !text.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }

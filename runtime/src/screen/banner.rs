@@ -105,8 +105,7 @@ fn to_publish(plan: &Plan) -> Option<(&Rule, String, String)> {
 
 /// A filter for what the template makes: a level with a variable is any level.
 fn subscription(template: &str) -> String {
-    let constant =
-        Template::compile(template, TemplateKind::Topic).is_ok_and(|template| template.constant().is_some());
+    let constant = Template::compile(template, TemplateKind::Topic).is_ok_and(|template| template.constant().is_some());
     if constant {
         return template.to_owned();
     }
@@ -118,7 +117,11 @@ fn subscription(template: &str) -> String {
 /// As a POSIX shell takes it.
 fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
