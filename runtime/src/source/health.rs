@@ -16,6 +16,8 @@ use crate::status::{self, Link, LinkState};
 
 /// Reason of a link whose consumer is not, or not any more, a member of its group.
 pub const GROUP_REBALANCING: &str = "GroupRebalancing";
+/// Reason of a link whose Source does not know yet where in its partitions it starts.
+pub const LOCATING_OFFSETS: &str = "LocatingOffsets";
 /// Reason of a link that is up.
 pub const CONNECTED: &str = "Connected";
 /// Reason of a link that is being closed.
@@ -150,17 +152,27 @@ impl Health {
 
     /// The figures now.
     pub fn figures(&self) -> status::Source {
-        let (mut lag, mut pending, mut partitions) = (None, 0, 0);
+        let (mut lag, mut pending, mut partitions, mut unlocated) = (None, 0, 0, 0);
         for progress in self.partitions.lock().values() {
             partitions += 1;
             pending += progress.pending.load(Relaxed);
-            if let Some(behind) = progress.lag() {
-                lag = Some(lag.unwrap_or(0) + behind);
+            match progress.lag() {
+                Some(behind) => lag = Some(lag.unwrap_or(0) + behind),
+                None => unlocated += 1,
             }
+        }
+        let mut link = self.link();
+        if link.state == LinkState::Connected && unlocated > 0 {
+            // A record written before Kafka said where the end is may not be seen with `offsetReset: Latest`.
+            link = Link {
+                state: LinkState::Connecting,
+                reason: LOCATING_OFFSETS,
+                message: format!("asking Kafka where to start in {unlocated} partitions"),
+            };
         }
         status::Source {
             name: self.name.clone(),
-            link: self.link(),
+            link,
             received: self.received.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             failed: self.failed.load(Relaxed),

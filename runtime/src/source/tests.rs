@@ -281,7 +281,7 @@ async fn a_topic_that_is_missing_is_named_and_read_once_it_is_there() {
     eventually("the other topic is read meanwhile", async || source.figures().partitions == 1).await;
     kafka.create_topic("later", 1).await.unwrap();
     eventually("the topic is read", async || source.figures().partitions == 2).await;
-    assert_eq!(source.figures().link.state, LinkState::Connected);
+    eventually("the link is up", async || source.figures().link.state == LinkState::Connected).await;
     assert_eq!(source.stop(soon()).await, Left::default());
 }
 
