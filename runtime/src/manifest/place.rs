@@ -75,9 +75,7 @@ fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
 fn inside(file: &str, scalar: &Scalar, span: &Range<usize>, part: &Range<usize>) -> Option<Range<usize>> {
     let written = file.get(span.clone())?;
     let (skip, body) = match scalar.style {
-        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
-            (1, written.get(1..written.len().checked_sub(1)?)?)
-        }
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => (1, written.get(1..written.len().checked_sub(1)?)?),
         _ => (0, written),
     };
     let escaped = (scalar.style == ScalarStyle::DoubleQuoted && body.contains('\\'))
@@ -88,11 +86,10 @@ fn inside(file: &str, scalar: &Scalar, span: &Range<usize>, part: &Range<usize>)
     let visible = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
     let before = visible(scalar.text.get(..part.start)?);
     let within = visible(scalar.text.get(part.clone())?);
-    let mut places =
-        body.char_indices().filter(|(_, character)| !character.is_whitespace()).map(|(at, character)| {
-            let start = span.start + skip + at;
-            start..start + character.len_utf8()
-        });
+    let mut places = body.char_indices().filter(|(_, character)| !character.is_whitespace()).map(|(at, character)| {
+        let start = span.start + skip + at;
+        start..start + character.len_utf8()
+    });
     if within == 0 {
         // The end of the text, or a gap: right behind what comes before.
         let end = match before.checked_sub(1) {

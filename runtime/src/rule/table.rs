@@ -218,7 +218,7 @@ impl ActiveRule {
         }
         let length = context.path.map_or(0, |path| path.length) + 1;
         let path = Path { rule: self.name.as_str(), before: context.path, length };
-        for row in rows.iter() {
+        for row in &rows {
             for action in &self.actions {
                 let publish = |message: &Message, tracker: Option<&mut Tracker<'_>>| {
                     if length > MAX_REPUBLISH {

@@ -95,7 +95,9 @@ impl Writing {
         origin: Origin<'_>,
     ) -> Result<(ByteString, Record), String> {
         let Scratch { key, value, text } = scratch;
-        (key.clear(), value.clear(), text.clear());
+        for buffer in [&mut *key, value, text] {
+            buffer.clear();
+        }
         // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
         let key = or_null(&self.key, row, key);
         let value = or_null(&self.value, row, value);
