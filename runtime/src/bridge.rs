@@ -335,7 +335,8 @@ impl Observe for Bridge {
 
 /// The broker's counters as the status shows them.
 fn mqtt(counters: &crate::mqtt::counters::Snapshot) -> status::Mqtt {
-    let labelled = |labels: Vec<&'static str>, figures: &[u64]| labels.into_iter().zip(figures.iter().copied()).collect();
+    let labelled =
+        |labels: Vec<&'static str>, figures: &[u64]| labels.into_iter().zip(figures.iter().copied()).collect();
     let [unmatched, safe, refused @ ..] = counters.acknowledged;
     let malformed = [Ending::Malformed, Ending::Violation].map(|ending| counters.sessions_ended[ending as usize]);
     status::Mqtt {

@@ -7,6 +7,5 @@
 pub mod client;
 pub mod consumer;
 pub mod embedded;
-pub mod error;
 pub mod producer;
 pub mod topics;

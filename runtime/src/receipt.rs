@@ -128,7 +128,9 @@ pub struct Window<T> {
     entries: VecDeque<Entry<T>>,
     /// Sequence number of `entries[0]`; sequence numbers wrap.
     base: u32,
+    /// Entries with a deadline, and a time before which none of them is over.
     deadlines: usize,
+    earliest: Option<Instant>,
     scratch: Vec<(u32, Outcome)>,
     waits_for_delivery: bool,
 }
@@ -150,6 +152,7 @@ impl<T> Window<T> {
             entries: VecDeque::new(),
             base: 0,
             deadlines: 0,
+            earliest: None,
             scratch: Vec::new(),
             waits_for_delivery,
         }
@@ -183,7 +186,10 @@ impl<T> Window<T> {
         let routed = route(&mut tracker);
         let Tracker { issued, outcome, patience, .. } = tracker;
         let deadline = patience.filter(|_| issued > 0).map(|patience| Instant::now() + patience);
-        self.deadlines += usize::from(deadline.is_some());
+        if let Some(deadline) = deadline {
+            self.deadlines += 1;
+            self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        }
         self.entries.push_back(Entry { tag, outstanding: issued, outcome, deadline });
         routed
     }
@@ -206,29 +212,38 @@ impl<T> Window<T> {
         }
         let entry = self.entries.pop_front()?;
         self.base = self.base.wrapping_add(1);
-        self.deadlines -= usize::from(entry.deadline.is_some());
+        if entry.deadline.is_some() {
+            self.deadlines -= 1;
+            if self.deadlines == 0 {
+                self.earliest = None;
+            }
+        }
         Some((entry.tag, entry.outcome))
     }
 
     /// Gives up on messages whose patience is over: they settle as [`Outcome::Unavailable`].
     pub fn expire(&mut self, now: Instant) {
-        if self.deadlines == 0 {
+        if self.earliest.is_none_or(|earliest| earliest > now) {
             return;
         }
+        self.earliest = None;
         for entry in self.entries.iter_mut().filter(|entry| entry.outstanding > 0) {
-            if entry.deadline.is_some_and(|deadline| deadline <= now) {
-                entry.outstanding = 0;
-                entry.outcome = entry.outcome.max(Outcome::Unavailable);
+            match entry.deadline {
+                Some(deadline) if deadline <= now => {
+                    entry.outstanding = 0;
+                    entry.outcome = entry.outcome.max(Outcome::Unavailable);
+                }
+                Some(deadline) => {
+                    self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+                }
+                None => {}
             }
         }
     }
 
-    /// When [`Window::expire`] next has something to do.
+    /// When to call [`Window::expire`] next. At worst too early: what settles in time does not move it.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if self.deadlines == 0 {
-            return None;
-        }
-        self.entries.iter().filter(|entry| entry.outstanding > 0).filter_map(|entry| entry.deadline).min()
+        self.earliest
     }
 }
 

@@ -50,7 +50,7 @@ impl Sink {
     pub fn start(plan: &document::Sink) -> Result<Self, String> {
         let writing = Writing::compile(plan)?;
         let core = Arc::new(Core::new(plan.name.clone()));
-        core.set_bounds(plan);
+        core.configure(plan);
         if let Some(topic) = writing.fixed_topic() {
             core.prepare(topic);
         }
@@ -68,7 +68,7 @@ impl Sink {
     /// Takes on a changed specification. Records that wait stay; they keep the topic and content they were given.
     pub fn reconfigure(&self, plan: &document::Sink) -> Result<(), String> {
         let writing = Writing::compile(plan)?;
-        self.core.set_bounds(plan);
+        self.core.configure(plan);
         if let Some(topic) = writing.fixed_topic() {
             self.core.prepare(topic);
         }
@@ -118,6 +118,12 @@ impl Sink {
 
     /// Waits until Kafka has all records, or until `deadline`, then stops. Says how many records were left behind.
     pub async fn drain(&self, deadline: Instant) -> u64 {
+        self.producer.send_if_modified(|current| {
+            let hurried = current.without_linger();
+            let modified = hurried.is_some();
+            *current = hurried.map_or_else(|| Arc::clone(current), Arc::new);
+            modified
+        });
         while !self.core.is_empty() && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
         }

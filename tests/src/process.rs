@@ -1,7 +1,6 @@
 //! A program of the test environment: started, watched, ended.
 
 use std::io::{BufRead as _, BufReader, Read, Seek as _, Write as _};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -177,14 +176,26 @@ impl Process {
         Ok(())
     }
 
-    /// Resident memory in bytes.
-    pub fn resident_memory(&self) -> Result<u64> {
+    /// Resident memory.
+    pub fn resident_memory(&self) -> Result<Memory> {
         let path = format!("/proc/{}/status", self.pid());
-        let status = std::fs::read_to_string(Path::new(&path)).context(path)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        let status = std::fs::read_to_string(&path).context(path)?;
+        let bytes = |field: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kib: u64 = line.context("no such field")?.trim().trim_end_matches(" kB").parse()?;
+            Ok(kib * 1024)
+        };
+        Ok(Memory { private: bytes("RssAnon:")? + bytes("RssShmem:")?, code: bytes("RssFile:")? })
     }
+}
+
+/// Resident memory of a process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// What it allocated.
+    pub private: u64,
+    /// Pages of its program and libraries, which the kernel may drop and read again.
+    pub code: u64,
 }
 
 impl Drop for Process {

@@ -6,6 +6,8 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::status::{Link, LinkState};
+
 /// Longest pause between two attempts to reach a broker that refuses connections, in milliseconds.
 ///
 /// librdkafka's default of 10 s means that everything waits 10 s more after Kafka is back.
@@ -62,6 +64,10 @@ pub const TOPIC_NOT_FOUND: &str = "TopicNotFound";
 pub const NOT_AUTHORIZED: &str = "NotAuthorized";
 /// Reason of a link whose credentials Kafka refuses.
 pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
+/// Reason of a link whose topic has a name that Kafka does not take.
+pub const INVALID_TOPIC: &str = "InvalidTopic";
+/// Reason of a link whose partitions have no leader.
+pub const NO_LEADER: &str = "NoLeader";
 /// Reason of a link that met an error without a reason of its own.
 pub const KAFKA_ERROR: &str = "KafkaError";
 
@@ -69,42 +75,85 @@ pub const KAFKA_ERROR: &str = "KafkaError";
 /// within moments and nobody needs to hear about.
 pub fn trouble(error: &KafkaError, detail: &str, bootstrap_servers: &str) -> Option<Trouble> {
     let code = error.rdkafka_error_code()?;
-    let because = if detail.is_empty() { code.to_string() } else { detail.to_owned() };
-    let (reason, message) = match code {
-        RDKafkaErrorCode::AllBrokersDown
-        | RDKafkaErrorCode::BrokerTransportFailure
-        | RDKafkaErrorCode::Resolve
-        | RDKafkaErrorCode::OperationTimedOut => (
-            KAFKA_UNREACHABLE,
-            format!(
-                "no Kafka broker of {bootstrap_servers} answers ({because}): check that Kafka runs and that the \
-                 Connector's bootstrapServers are right; it keeps trying"
-            ),
-        ),
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => (
-            TOPIC_NOT_FOUND,
-            format!("{because}: create the topic in Kafka, or correct its name; it keeps looking for it"),
-        ),
-        RDKafkaErrorCode::TopicAuthorizationFailed
-        | RDKafkaErrorCode::GroupAuthorizationFailed
-        | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-            (NOT_AUTHORIZED, format!("Kafka refuses access ({because}): grant the Connector's user the missing ACL"))
-        }
-        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL => (
-            AUTHENTICATION_FAILED,
-            format!("Kafka refuses the connection ({because}): check the Connector's credentials and TLS settings"),
-        ),
+    let passing = matches!(
+        code,
         RDKafkaErrorCode::PartitionEOF
-        | RDKafkaErrorCode::NoOffset
-        | RDKafkaErrorCode::AutoOffsetReset
-        | RDKafkaErrorCode::RebalanceInProgress
-        | RDKafkaErrorCode::IllegalGeneration
-        | RDKafkaErrorCode::UnknownMemberId
-        | RDKafkaErrorCode::NotCoordinator
-        | RDKafkaErrorCode::CoordinatorLoadInProgress
-        | RDKafkaErrorCode::CoordinatorNotAvailable
-        | RDKafkaErrorCode::NotLeaderForPartition => return None,
-        _ => (KAFKA_ERROR, format!("Kafka reports an error: {because}")),
-    };
-    Some(Trouble { reason, message, all_brokers: code == RDKafkaErrorCode::AllBrokersDown })
+            | RDKafkaErrorCode::NoOffset
+            | RDKafkaErrorCode::AutoOffsetReset
+            | RDKafkaErrorCode::RebalanceInProgress
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::NotLeaderForPartition
+    );
+    (!passing).then(|| Trouble::of(code, detail, bootstrap_servers))
+}
+
+impl Trouble {
+    /// The reason and the advice for an error code; `detail` says what it is about.
+    pub fn of(code: RDKafkaErrorCode, detail: &str, bootstrap_servers: &str) -> Self {
+        let because = if detail.is_empty() { code.to_string() } else { detail.to_owned() };
+        let (reason, message) = match code {
+            RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::TimedOutQueue
+            | RDKafkaErrorCode::MessageTimedOut => (
+                KAFKA_UNREACHABLE,
+                format!(
+                    "no Kafka broker of {bootstrap_servers} answers ({because}): check that Kafka runs and that the \
+                     Connector's bootstrapServers are right; it keeps trying"
+                ),
+            ),
+            RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition => (
+                TOPIC_NOT_FOUND,
+                format!("{because}: create the topic in Kafka, or correct its name; it keeps looking for it"),
+            ),
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed => (
+                NOT_AUTHORIZED,
+                format!("Kafka refuses access ({because}): grant the Connector's user the missing ACL"),
+            ),
+            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL => (
+                AUTHENTICATION_FAILED,
+                format!("Kafka refuses the connection ({because}): check the Connector's credentials and TLS settings"),
+            ),
+            RDKafkaErrorCode::InvalidTopic => {
+                (INVALID_TOPIC, format!("{because}: name the topic with letters, digits, '.', '_' and '-' only"))
+            }
+            RDKafkaErrorCode::LeaderNotAvailable => {
+                (NO_LEADER, format!("{because}: no partition has a leader, look at the Kafka brokers; it keeps trying"))
+            }
+            _ => (KAFKA_ERROR, format!("Kafka reports an error: {because}; it keeps trying")),
+        };
+        Self { reason, message, all_brokers: code == RDKafkaErrorCode::AllBrokersDown }
+    }
+
+    /// What Kafka says about one topic.
+    pub fn with_topic(code: RDKafkaErrorCode, topic: &str, bootstrap_servers: &str) -> Self {
+        Self::of(code, &format!("topic {topic}: {code}"), bootstrap_servers)
+    }
+
+    /// A request could not even be made.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        let message = format!("the request to Kafka could not be made: {error}; it keeps trying");
+        Self { reason: KAFKA_ERROR, message, all_brokers: false }
+    }
+
+    /// Whether Kafka gave no answer at all.
+    pub fn is_silence(&self) -> bool {
+        self.reason == KAFKA_UNREACHABLE
+    }
+}
+
+impl From<Trouble> for Link {
+    fn from(trouble: Trouble) -> Self {
+        Self { state: LinkState::Connecting, reason: trouble.reason, message: trouble.message }
+    }
 }

@@ -13,7 +13,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 
-use super::error::LinkProblem;
+use super::client::{self, Trouble};
 use crate::buffer::Record;
 
 /// Where a producer's answers go. Called on its polling thread.
@@ -21,7 +21,7 @@ pub trait Deliveries: Send + Sync + 'static {
     /// Kafka's answer for the record that was sent with this token.
     fn delivered(&self, token: Token, result: Result<(), RDKafkaErrorCode>);
     /// The connection to the cluster is in trouble.
-    fn unreachable(&self, problem: LinkProblem);
+    fn trouble(&self, trouble: Trouble);
     /// The client cannot go on (KIP-360: the broker no longer knows this producer): it must be replaced.
     fn broken(&self, reason: &str);
 }
@@ -78,6 +78,8 @@ pub enum SendError {
 }
 
 struct Context {
+    name: String,
+    bootstrap_servers: String,
     deliveries: Arc<dyn Deliveries>,
     retired: AtomicBool,
 }
@@ -91,12 +93,12 @@ impl ClientContext for Context {
         if code == RDKafkaErrorCode::Fatal {
             self.deliveries.broken(reason);
         } else {
-            self.deliveries.unreachable(LinkProblem::cluster(code, reason));
+            self.deliveries.trouble(Trouble::of(code, reason, &self.bootstrap_servers));
         }
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::client::log("producer", level, facility, message);
+        client::log(&self.name, level, facility, message);
     }
 }
 
@@ -141,7 +143,12 @@ impl Producer {
         deliveries: Arc<dyn Deliveries>,
     ) -> Result<Self, KafkaError> {
         settings.set("batch.size", batch_bytes.to_string());
-        let context = Context { deliveries, retired: AtomicBool::new(false) };
+        let context = Context {
+            name: name.to_owned(),
+            bootstrap_servers: settings.get("bootstrap.servers").unwrap_or_default().to_owned(),
+            deliveries,
+            retired: AtomicBool::new(false),
+        };
         let client: Arc<BaseProducer<Context>> = Arc::new(settings.create_with_context(context)?);
         let finished = Arc::new(AtomicBool::new(false));
         let poller = std::thread::Builder::new()
@@ -187,35 +194,37 @@ impl Producer {
     }
 
     /// Whether the cluster answers. Blocks up to `timeout`.
-    pub fn cluster(&self, timeout: Duration) -> Result<(), LinkProblem> {
+    pub fn cluster(&self, timeout: Duration) -> Result<(), Trouble> {
         match self.client.client().fetch_cluster_id(timeout) {
             Some(_) => Ok(()),
-            None => Err(LinkProblem::cluster(RDKafkaErrorCode::OperationTimedOut, "no answer to a metadata request")),
+            None => Err(Trouble::of(RDKafkaErrorCode::OperationTimedOut, "", &self.client.context().bootstrap_servers)),
         }
     }
 
     /// How many partitions a topic has. Blocks up to `timeout`.
-    pub fn partition_count(&self, topic: &str, timeout: Duration) -> Result<usize, LinkProblem> {
+    pub fn partition_count(&self, topic: &str, timeout: Duration) -> Result<usize, Trouble> {
+        let refused = |code| Trouble::with_topic(code, topic, &self.client.context().bootstrap_servers);
         let metadata = self
             .client
             .client()
             .fetch_metadata(Some(topic), timeout)
-            .map_err(|error| LinkProblem::from_error(&error, topic))?;
+            .map_err(|error| error.rdkafka_error_code().map_or_else(|| Trouble::internal(&error), refused))?;
         let described = metadata.topics().iter().find(|described| described.name() == topic);
-        let described = described.ok_or_else(|| LinkProblem::topic(RDKafkaErrorCode::UnknownTopic, topic))?;
+        let described = described.ok_or_else(|| refused(RDKafkaErrorCode::UnknownTopic))?;
         if let Some(error) = described.error() {
-            return Err(LinkProblem::topic(error.into(), topic));
+            return Err(refused(error.into()));
         }
         if described.partitions().iter().all(|partition| partition.leader() < 0) {
-            return Err(LinkProblem::topic(RDKafkaErrorCode::LeaderNotAvailable, topic));
+            return Err(refused(RDKafkaErrorCode::LeaderNotAvailable));
         }
         Ok(described.partitions().len())
     }
 
-    /// Stops the producer: waits until `deadline` for what is in flight, then gives it up; every record that was
-    /// sent gets its answer. Blocks. Nothing may be sent any more.
+    /// Stops the producer: gives back what it has not sent yet, waits until `deadline` for the answers about what it
+    /// sent, then gives those up too. Every record gets its answer. Blocks. Nothing may be sent any more.
     pub fn retire(&self, deadline: Instant) {
         self.client.context().retired.store(true, Ordering::Relaxed);
+        self.client.purge(PurgeConfig::default().queue());
         while self.client.in_flight_count() > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

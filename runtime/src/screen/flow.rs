@@ -47,10 +47,8 @@ pub fn flow(plan: &Plan) -> Vec<String> {
 
 /// Where a rule takes its messages from; nothing for SQL that does not compile, which no plan holds.
 pub(super) fn from(rule: &Rule) -> Vec<From> {
-    isthmus_rules::Rule::compile(&rule.sql).map_or_else(
-        |_| Vec::new(),
-        |compiled| compiled.rule.from().iter().map(|entry| entry.from.clone()).collect(),
-    )
+    isthmus_rules::Rule::compile(&rule.sql)
+        .map_or_else(|_| Vec::new(), |compiled| compiled.rule.from().iter().map(|entry| entry.from.clone()).collect())
 }
 
 fn source(plan: &Plan, name: &str) -> String {

@@ -42,8 +42,9 @@ impl Totals {
 
     /// Whether anything happened in between.
     pub fn moved_since(&self, before: &Self) -> bool {
-        let figures =
-            |totals: &Self| [totals.received, totals.matched, totals.acknowledged, totals.failed, totals.lag, totals.clients];
+        let figures = |totals: &Self| {
+            [totals.received, totals.matched, totals.acknowledged, totals.failed, totals.lag, totals.clients]
+        };
         figures(self) != figures(before)
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::topic::{Partition, Topic, Totals};
 use super::{partitioner, settings};
 use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record, Report};
-use crate::kafka::error::{LinkProblem, connected};
+use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Deliveries, Producer, SendError, Token};
 use crate::message::now_millis;
 use crate::receipt::Receipt;
@@ -62,6 +62,8 @@ pub(super) struct Core {
     /// Figures of records that never reached a log, and of topics that were evicted.
     settled: Mutex<Counters>,
     link: Mutex<Link>,
+    /// For messages about the link.
+    bootstrap_servers: Mutex<String>,
     replace: Mutex<Option<Replace>>,
     /// Nothing is sent until the producer has been replaced.
     replacing: AtomicBool,
@@ -97,6 +99,7 @@ impl Core {
                 reason: "Starting",
                 message: "no answer from Kafka yet".into(),
             }),
+            bootstrap_servers: Mutex::default(),
             replace: Mutex::default(),
             replacing: AtomicBool::new(false),
             batch_bytes: AtomicU64::new(0),
@@ -108,9 +111,10 @@ impl Core {
         }
     }
 
-    pub(super) fn set_bounds(&self, spec: &document::Sink) {
+    pub(super) fn configure(&self, spec: &document::Sink) {
         self.bounds.per_partition.store(spec.buffer.per_partition_limit.bytes(), Ordering::Relaxed);
         self.bounds.total.store(spec.buffer.total_limit.bytes(), Ordering::Relaxed);
+        *self.bootstrap_servers.lock() = spec.kafka.bootstrap_servers.join(",");
         self.bounds.topics.store(MAX_TOPICS, Ordering::Relaxed);
         self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
     }
@@ -455,7 +459,8 @@ impl Core {
             }
             Code::PurgeQueue | Code::PurgeInflight => Report::Again,
             other => {
-                self.set_link(LinkProblem::topic(other, &partition.topic).into());
+                let servers = self.bootstrap_servers.lock().clone();
+                self.set_link(Trouble::with_topic(other, &partition.topic, &servers).into());
                 self.hold(partition);
                 Report::Again
             }
@@ -493,11 +498,11 @@ impl Deliveries for Core {
         }
     }
 
-    fn unreachable(&self, problem: LinkProblem) {
+    fn trouble(&self, trouble: Trouble) {
         // One broker of several may be away: only the whole cluster, or refused credentials, is the Sink's state.
         // Anything else makes maintenance look for itself.
-        if problem.is_whole_cluster() {
-            self.set_link(problem.into());
+        if trouble.all_brokers || trouble.reason == client::AUTHENTICATION_FAILED {
+            self.set_link(trouble.into());
         }
         self.suspect();
     }
@@ -511,6 +516,6 @@ impl Deliveries for Core {
 impl Core {
     /// Marks the link as up.
     pub(super) fn set_connected(&self) {
-        self.set_link(connected());
+        self.set_link(Link { state: LinkState::Connected, reason: "Connected", message: String::new() });
     }
 }

@@ -12,11 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Replace};
 use super::topic::Topic;
-use crate::kafka::error::LinkProblem;
+use crate::kafka::client::Trouble;
 use crate::kafka::producer::{Deliveries, Producer};
 
 /// How long a producer whose settings changed may finish what is in flight; the rest is sent again by the new one.
 const HANDOVER: Duration = Duration::from_secs(5);
+
+/// librdkafka's name for how long a batch may wait to fill.
+pub(super) const LINGER: &str = "linger.ms";
 
 /// Batches are not made smaller than this, whatever Kafka says of them.
 const SMALLEST_BATCH: u64 = 1024;
@@ -37,7 +40,19 @@ pub(super) struct ProducerSettings {
     pub(super) health_check: Duration,
 }
 
+/// A linger that is worth a new producer to get rid of when the process stops.
+const LONG_LINGER: Duration = Duration::from_millis(100);
+
 impl ProducerSettings {
+    /// The same without waiting for batches to fill; `None` when the wait is short anyway.
+    pub(super) fn without_linger(&self) -> Option<Self> {
+        let linger = self.config.get(LINGER).and_then(|linger| linger.parse().ok()).map(Duration::from_millis);
+        linger.filter(|linger| *linger > LONG_LINGER)?;
+        let mut hurried = self.clone();
+        hurried.config.set(LINGER, "0");
+        Some(hurried)
+    }
+
     /// Whether a producer made from these would be the same.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.config.config_map() == other.config.config_map()
@@ -98,13 +113,13 @@ pub(super) async fn maintain(
     }
 }
 
-fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings, batch_bytes: u64) -> Result<(), LinkProblem> {
+fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings, batch_bytes: u64) -> Result<(), Trouble> {
     if core.producer.load().is_some() {
         return Ok(());
     }
     let deliveries = Arc::clone(core) as Arc<dyn Deliveries>;
     let producer = Producer::start(&core.name, settings.config.clone(), batch_bytes, deliveries)
-        .map_err(|error| LinkProblem::from_error(&error, &core.name))?;
+        .map_err(|error| Trouble::internal(&error))?;
     core.install(producer);
     Ok(())
 }
@@ -165,14 +180,14 @@ async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMa
 }
 
 /// One metadata request, about a topic or, without one, only about the cluster.
-async fn ask(core: &Arc<Core>, settings: &ProducerSettings, topic: Option<&Arc<Topic>>) -> Result<(), LinkProblem> {
+async fn ask(core: &Arc<Core>, settings: &ProducerSettings, topic: Option<&Arc<Topic>>) -> Result<(), Trouble> {
     let Some(producer) = core.producer.load_full() else { return Ok(()) };
     let (timeout, name) = (settings.metadata_timeout, topic.map(|topic| topic.name.clone()));
     let answer = tokio::task::spawn_blocking(move || match name {
         Some(name) => producer.partition_count(&name, timeout),
         None => producer.cluster(timeout).map(|()| 0),
     });
-    let count = answer.await.map_err(|error| LinkProblem::internal(&error))??;
+    let count = answer.await.map_err(|error| Trouble::internal(&error))??;
     if let Some(topic) = topic {
         core.assign(topic, count);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use isthmus_api::sink::{Acks, Compression};
 use isthmus_plan::document::Sink;
 
-use super::maintenance::ProducerSettings;
+use super::maintenance::{LINGER, ProducerSettings};
 use crate::kafka::client;
 
 /// With idempotence, librdkafka keeps order over at most this many pipelined requests (KIP-98).
@@ -37,7 +37,7 @@ pub(super) fn producer(spec: &Sink) -> ProducerSettings {
         .set("compression.type", compression)
         .set("enable.idempotence", spec.idempotence.to_string())
         .set("max.in.flight.requests.per.connection", inflight.to_string())
-        .set("linger.ms", spec.linger.as_millis().to_string())
+        .set(LINGER, spec.linger.as_millis().to_string())
         .set("socket.timeout.ms", kafka.request_timeout.as_millis().to_string())
         .set("socket.connection.setup.timeout.ms", kafka.connect_timeout.as_millis().to_string())
         .set("socket.nagle.disable", "true")
@@ -58,7 +58,9 @@ pub(super) fn producer(spec: &Sink) -> ProducerSettings {
     }
 }
 
-/// Bytes that may be in flight in one partition: the window of row S8.
+/// Bytes that may be in flight in one partition: the window of row S8, and never so much of the buffer that nothing
+/// would be left to drop when it is full.
 pub(super) fn window(spec: &Sink) -> u64 {
-    u64::from(spec.max_inflight) * spec.max_batch_bytes.bytes()
+    let window = u64::from(spec.max_inflight) * spec.max_batch_bytes.bytes();
+    window.min(spec.buffer.per_partition_limit.bytes() / 2).min(spec.buffer.total_limit.bytes() / 2)
 }

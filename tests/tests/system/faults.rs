@@ -58,7 +58,11 @@ fn sync_timeout_is_a_reason_code_in_5_0_and_the_end_of_the_connection_in_3_1_1()
     let isthmus = Start::on(&kafka).manifests(&manifest::file(&synchronous(&topic, "1s")))?;
     let mut new = Client::connect(isthmus.mqtt(), Version::V5, "new")?;
     let mut old = Client::connect(isthmus.mqtt(), Version::V311, "old")?;
-    assert_eq!(new.publish_and_wait("load/new", b"before")?, 0);
+    // A broker that has just started needs a moment before it lets an idempotent producer in.
+    eventually("Kafka takes records in time", SOON, || match new.publish_and_wait("load/new", b"before")? {
+        0 => Ok(()),
+        reason => Err(anyhow!("reason code {reason}")),
+    })?;
     assert_eq!(old.publish_and_wait("load/old", b"before")?, 0);
 
     kafka.broker()?.freeze()?;
@@ -216,6 +220,9 @@ fn full_buffer_drops_the_oldest_and_counts_them() -> Result<()> {
     let isthmus = Start::on(&kafka).manifests(&manifest::file(&[
         sink("full", &topic)
             .with("value", "${.payload}")
+            // Few bytes in flight, so that almost all of the buffer may be dropped.
+            .with("maxBatchBytes", "1Ki")
+            .with("maxInflight", 1)
             .with("buffer.perPartitionLimit", "64Ki")
             .with("buffer.totalLimit", "64Ki"),
         rule("full", r#"SELECT * FROM "load/#""#).to_sink("full"),

@@ -56,7 +56,7 @@ fn paho_publications_keep_their_order_per_key(version: &str) -> Result<()> {
     const MESSAGES: usize = 300;
     let kafka = Kafka::shared()?;
     let topic = kafka.topic_with("telemetry", 3, &[])?;
-    let all = r#"SELECT payload.number AS number FROM "vehicles/+/telemetry""#;
+    let all = r#"SELECT payload.number AS number, clientid FROM "vehicles/+/telemetry""#;
     let isthmus = Start::on(kafka).manifests(&manifest::file(&[
         sink("vehicles", &topic).with("partitionStrategy", "KeyDispatch"),
         rule("telemetry", all).to_sink("vehicles"),
