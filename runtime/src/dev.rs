@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use isthmus_plan::Plan;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
@@ -19,7 +20,7 @@ use crate::bridge::{Bridge, Options};
 use crate::kafka::embedded::Embedded;
 use crate::kafka::topics::{Ensured, ensure_topics};
 use crate::manifest::{self, Manifests};
-use crate::run::{complain, finish, say};
+use crate::run::{complain, finish};
 use crate::screen::Screen;
 use crate::status::{LocalKafka, Observe};
 use crate::stop::Stop;
@@ -28,6 +29,9 @@ use crate::watch::Watch;
 
 /// Creating a topic in a real Kafka may take this long.
 const CREATE_TOPICS: Duration = Duration::from_secs(10);
+
+/// Pause before a Kafka that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until a signal. Manifests with errors start nothing.
 pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
@@ -74,6 +78,31 @@ struct Local {
     /// Text of the files at the last look.
     seen: Vec<String>,
     topics: BTreeSet<String>,
+    /// Topics on their way into a real Kafka; ends with local mode.
+    creating: JoinSet<()>,
+}
+
+/// Creates topics in a real Kafka once it answers.
+async fn create_in(bootstrap_servers: String, topics: Vec<String>) {
+    let mut said = false;
+    let answers = loop {
+        match ensure_topics(&bootstrap_servers, &topics, CREATE_TOPICS).await {
+            Ok(answers) => break answers,
+            Err(why) if !said => {
+                tracing::warn!("{why}");
+                said = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    };
+    for (topic, ensured) in answers {
+        match ensured {
+            Ensured::Present => {}
+            Ensured::Created => tracing::info!(topic, "created the topic in Kafka"),
+            Ensured::Failed(why) => tracing::warn!(topic, "the topic could not be created in Kafka: {why}"),
+        }
+    }
 }
 
 impl Local {
@@ -87,7 +116,15 @@ impl Local {
             (None, embedded) => embedded.as_ref().map(|kafka| kafka.bootstrap_servers().to_owned()).unwrap_or_default(),
         };
         let kafka = LocalKafka { bootstrap_servers, embedded: embedded.is_some() };
-        Ok(Self { files, kafka, embedded, users: UsersFolder::create()?, seen: Vec::new(), topics: BTreeSet::new() })
+        Ok(Self {
+            files,
+            kafka,
+            embedded,
+            users: UsersFolder::create()?,
+            seen: Vec::new(),
+            topics: BTreeSet::new(),
+            creating: JoinSet::new(),
+        })
     }
 
     /// Reads the manifests, with this machine's Kafka behind every Connector.
@@ -114,21 +151,17 @@ impl Local {
         Ok(Some(plan))
     }
 
-    /// Creates the topics that the plan names and that were not created before.
+    /// Creates the topics that the plan names and that were not created before. A real Kafka is asked in the
+    /// background, for as long as it takes: Sinks and Sources wait for their topics anyway.
     async fn create_topics(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let fixed = plan.sinks.iter().filter(|sink| !sink.dynamic_topic).map(|sink| sink.topic.clone());
         let mapped =
             plan.sources.iter().flat_map(|source| &source.topic_mapping).map(|mapping| mapping.kafka_topic.clone());
         let new: Vec<String> = fixed.chain(mapped).collect::<BTreeSet<_>>().difference(&self.topics).cloned().collect();
-        if let Some(embedded) = &self.embedded {
-            embedded.create_topics(new.iter().map(String::as_str)).await?;
-        } else {
-            for (topic, ensured) in ensure_topics(&self.kafka.bootstrap_servers, &new, CREATE_TOPICS).await {
-                match ensured {
-                    Ensured::Present => {}
-                    Ensured::Created => say(&format!("created Kafka topic {topic}")),
-                    Ensured::Failed(why) => complain(&format!("Kafka topic {topic}: {why}")),
-                }
+        match &self.embedded {
+            Some(embedded) => embedded.create_topics(new.iter().map(String::as_str)).await?,
+            None => {
+                self.creating.spawn(create_in(self.kafka.bootstrap_servers.clone(), new.clone()));
             }
         }
         self.topics.extend(new);

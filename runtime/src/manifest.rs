@@ -17,16 +17,16 @@ pub mod schema;
 mod secret;
 pub mod yaml;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use isthmus_api::ObjectRef;
-use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render};
+use isthmus_api::{Bridge, BridgeSpec, ObjectRef, bridge::Access};
+use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render, resources::DEFAULT_NAMESPACE};
 
 pub use problem::{File, Problem, Severity};
 pub use secret::Secret;
 
 /// What a set of manifest files says.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Manifests {
     /// The files, in the order in which they were given.
     pub files: Vec<File>,
@@ -37,10 +37,22 @@ pub struct Manifests {
     /// What is wrong so far.
     pub problems: Vec<Problem>,
     origins: Vec<Origin>,
+    /// Some text could not be read, so what seems to be missing may be in it.
+    partial: bool,
+}
+
+/// Names only: the files may hold Secrets.
+impl fmt::Debug for Manifests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifests")
+            .field("files", &self.files.iter().map(|file| &file.name).collect::<Vec<_>>())
+            .field("resources", &self.origins.iter().map(|origin| origin.object.to_string()).collect::<Vec<_>>())
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a resource comes from.
-#[derive(Debug)]
 struct Origin {
     object: ObjectRef,
     file: usize,
@@ -76,6 +88,7 @@ pub fn load(paths: &[PathBuf]) -> Manifests {
             };
             unreadable.push(Problem {
                 severity: Severity::Error,
+                resource: None,
                 message: format!("cannot read this file: {error}"),
                 help: Some(help.to_owned()),
                 file: Some(position),
@@ -86,6 +99,7 @@ pub fn load(paths: &[PathBuf]) -> Manifests {
         files.push(File { name: path.display().to_string(), text });
     }
     let mut manifests = parse(files);
+    manifests.partial |= !unreadable.is_empty();
     manifests.problems.splice(0..0, unreadable);
     manifests
 }
@@ -101,6 +115,7 @@ pub fn parse(files: Vec<File>) -> Manifests {
         if let Some(error) = error {
             let problem = Problem::error(position, error.span, error.message);
             manifests.problems.push(Problem { help: error.help, ..problem });
+            manifests.partial = true;
         }
     }
     manifests
@@ -115,16 +130,14 @@ impl Manifests {
     /// The plan of these manifests, with every problem there is. Resources with problems are left out of it, so a
     /// plan with errors is for showing, not for running.
     pub fn render(&self, options: &Options) -> Rendered {
-        let rendered = render(&self.resources, options);
-        let mut problems = self.problems.clone();
         let broken = self.broken();
-        problems.extend(
-            rendered
-                .findings
-                .iter()
-                .filter(|finding| !self.follows_from(finding, &broken))
-                .map(|finding| self.locate(finding)),
-        );
+        let rendered = match self.stand_in(&broken) {
+            Some(resources) => isthmus_plan::Rendered { plan: None, ..render(&resources, options) },
+            None => render(&self.resources, options),
+        };
+        let mut problems = self.problems.clone();
+        let own = rendered.findings.iter().filter(|finding| !self.follows_from(finding, &broken));
+        problems.extend(own.map(|finding| self.locate(finding)));
         problems.sort_by_key(|problem| {
             let start = problem.span.as_ref().map_or(0, |span| span.start);
             (problem.file.unwrap_or(usize::MAX), start, std::cmp::Reverse(problem.severity))
@@ -149,19 +162,31 @@ impl Manifests {
             "Connector" => !contains(&self.resources.connectors, object),
             "Sink" => !contains(&self.resources.sinks, object),
             "Source" => !contains(&self.resources.sources, object),
+            "Secret" => !self.resources.secrets.contains(&(object.namespace.clone(), object.name.clone())),
             _ => false,
         };
         self.origins.iter().map(|origin| &origin.object).filter(|object| refused(object)).collect()
     }
 
+    /// The resources with an empty Bridge in place of the only one, when that one was refused: the others are to be
+    /// checked all the same.
+    fn stand_in(&self, broken: &[&ObjectRef]) -> Option<Resources> {
+        let object =
+            broken.iter().find(|object| object.kind == "Bridge").filter(|_| self.resources.bridges.is_empty())?;
+        let mut bridge = Bridge::new(&object.name, BridgeSpec::default());
+        bridge.metadata.namespace = Some(object.namespace.clone());
+        bridge.spec.authentication.anonymous = Access::Allow;
+        Some(Resources { bridges: vec![bridge], ..self.resources.clone() })
+    }
+
     /// Whether a finding only says that a resource is missing which is there, with a mistake that is reported.
     fn follows_from(&self, finding: &Finding, broken: &[&ObjectRef]) -> bool {
         match finding.reason {
+            reason::REF_NOT_FOUND | reason::BRIDGE_NOT_CHOSEN if self.partial => true,
             reason::REF_NOT_FOUND => broken.iter().any(|object| {
                 finding.object.namespace == object.namespace
                     && finding.message.starts_with(&format!("there is no {} called `{}`", object.kind, object.name))
             }),
-            reason::BRIDGE_NOT_CHOSEN => broken.iter().any(|object| object.kind == "Bridge"),
             // The resource it refers to has a finding of its own.
             reason::REF_NOT_ACCEPTED => true,
             _ => false,
@@ -186,11 +211,21 @@ impl Manifests {
         });
         Problem {
             severity,
+            resource: origin.map(|origin| called(&origin.object)),
             message: finding.message.clone(),
             help: finding.help.clone(),
             file: origin.map(|origin| origin.file),
             span,
         }
+    }
+}
+
+/// What people call a resource.
+fn called(object: &ObjectRef) -> String {
+    if object.namespace == DEFAULT_NAMESPACE {
+        format!("{} {}", object.kind, object.name)
+    } else {
+        format!("{} {}/{}", object.kind, object.namespace, object.name)
     }
 }
 

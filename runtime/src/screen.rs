@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use isthmus_plan::Plan;
 
+use self::banner::Here;
 use self::line::StatusLine;
 use self::rates::{Rates, Totals};
 use crate::status::{Link, LinkState, Snapshot};
@@ -27,7 +28,7 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Screen {
     line: StatusLine,
-    admin: SocketAddr,
+    here: Here,
     last: Totals,
     printed: Option<(Instant, Totals)>,
     /// Links that are not up, as last told.
@@ -44,13 +45,13 @@ impl Screen {
         let now = Instant::now();
         let screen = Self {
             line: StatusLine::new(rewrites_lines()),
-            admin,
+            here: Here { admin, program: program() },
             last: Totals::of(snapshot, now),
             printed: None,
             troubles: Vec::new(),
             started: now,
         };
-        screen.print(&banner::banner(snapshot, plan, admin));
+        screen.print(&banner::banner(snapshot, plan, &screen.here));
         screen
     }
 
@@ -81,7 +82,7 @@ impl Screen {
 
     /// Says what flows where, after it changed.
     pub fn flow(&mut self, snapshot: &Snapshot, plan: &Plan) {
-        self.print(&banner::links(snapshot, plan, self.admin));
+        self.print(&banner::links(snapshot, plan, &self.here));
     }
 
     /// Leaves the cursor on a line of its own.
@@ -122,6 +123,11 @@ const LINK_GRACE: Duration = Duration::from_secs(5);
 
 fn trouble((kind, name, link): (&str, &String, &Link)) -> Option<String> {
     (link.state != LinkState::Connected).then(|| format!("{kind} {name}: {}: {}", link.reason, link.message))
+}
+
+/// The program as it was called.
+fn program() -> String {
+    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "isthmus".to_owned())
 }
 
 /// Whether standard output is a terminal that understands control sequences.

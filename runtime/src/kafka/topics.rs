@@ -21,29 +21,30 @@ pub enum Ensured {
     Failed(String),
 }
 
-/// Creates those of `topics` that Kafka does not have. Never fatal: each topic has its own answer,
-/// in the order given; with Kafka unreachable every answer says so.
-pub async fn ensure_topics(bootstrap_servers: &str, topics: &[String], within: Duration) -> Vec<(String, Ensured)> {
-    let answer = |ensured: Ensured| topics.iter().map(|topic| (topic.clone(), ensured.clone())).collect::<Vec<_>>();
+/// Creates those of `topics` that Kafka does not have: each has its own answer, in the order given. `Err` says why
+/// Kafka could not be asked at all.
+pub async fn ensure_topics(
+    bootstrap_servers: &str,
+    topics: &[String],
+    within: Duration,
+) -> Result<Vec<(String, Ensured)>, String> {
     if topics.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let results = match create(bootstrap_servers, topics, within).await {
-        Ok(results) => results,
-        Err(error) => {
-            return answer(Ensured::Failed(format!(
-                "Kafka at {bootstrap_servers} does not create it ({error}): check `--kafka`, or create the topic yourself"
-            )));
-        }
-    };
-    results
+    let results = create(bootstrap_servers, topics, within).await.map_err(|error| {
+        format!(
+            "Kafka at {bootstrap_servers} does not answer ({error}): check `--kafka`; topics are created when it does"
+        )
+    })?;
+    let answers = results
         .into_iter()
         .map(|result| match result {
             Ok(topic) => (topic, Ensured::Created),
             Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => (topic, Ensured::Present),
             Err((topic, code)) => (topic, Ensured::Failed(format!("{code}: create the topic yourself"))),
         })
-        .collect()
+        .collect();
+    Ok(answers)
 }
 
 async fn create(

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    Manifests, metadata,
+    Manifests, called, metadata, place,
     problem::{Problem, Severity},
     schema::{self, Check},
     secret,
@@ -21,43 +21,50 @@ const ROOT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 pub(super) fn read(file: usize, root: &Node, manifests: &mut Manifests) -> Option<ObjectRef> {
     if !matches!(root.content, Content::Mapping(_)) {
         manifests.problems.push(
-            Problem::error(file, super::place::of_path(root, ""), "this document is not a resource")
+            Problem::error(file, place::of_path(root, ""), "this document is not a resource")
                 .with_help(format!("start it with `apiVersion: {API_VERSION}` and `kind: …`")),
         );
         return None;
     }
     let api_version = header(file, root, "apiVersion", API_VERSION, manifests)?;
     let kind = header(file, root, "kind", "Bridge", manifests)?;
-    match whose(&api_version, &kind) {
-        Whose::Ours => ours(file, root, &kind, manifests),
-        Whose::Secret => secret::read(file, root, manifests),
-        Whose::Misspelled { field, help } => {
+    let before = manifests.problems.len();
+    let object = match whose(&api_version, &kind) {
+        Whose::Ours => ours(file, root, &kind, manifests)?,
+        Whose::Secret => secret::read(file, root, manifests)?,
+        Whose::Misspelled { field, kind: meant, help } => {
             let message = match field {
                 "kind" => format!("there is no kind `{kind}` in {API_VERSION}"),
                 _ => format!("there is no apiVersion `{api_version}` for {kind}"),
             };
-            let span = super::place::of_path(root, field);
+            let span = place::of_path(root, field);
             manifests.problems.push(Problem::error(file, span, message).with_help(help));
-            None
+            // Known by the name it means to have, so that nobody is told that it is missing.
+            return metadata::read(file, root, meant?, &mut manifests.problems);
         }
         Whose::Foreign => {
             manifests.problems.push(Problem {
                 severity: Severity::Note,
+                resource: None,
                 message: format!("{kind} ({api_version}) is left to the cluster: local mode does not use it"),
                 help: None,
                 file: Some(file),
-                span: Some(super::place::of_path(root, "kind")),
+                span: Some(place::of_path(root, "kind")),
             });
-            None
+            return None;
         }
+    };
+    for problem in &mut manifests.problems[before..] {
+        problem.resource = Some(called(&object));
     }
+    Some(object)
 }
 
 fn header(file: usize, root: &Node, field: &str, example: &str, manifests: &mut Manifests) -> Option<String> {
     match root.get(field).and_then(Node::as_str) {
         Some(text) => Some(text.to_owned()),
         None => {
-            let span = super::place::of_path(root, field);
+            let span = place::of_path(root, field);
             manifests.problems.push(
                 Problem::error(file, span, format!("this document has no `{field}`"))
                     .with_help(format!("a resource starts with it, for example `{field}: {example}`")),
@@ -71,27 +78,37 @@ enum Whose {
     Ours,
     Secret,
     Foreign,
-    Misspelled { field: &'static str, help: String },
+    /// In `field`; with the kind that was probably meant.
+    Misspelled {
+        field: &'static str,
+        kind: Option<&'static str>,
+        help: String,
+    },
 }
 
 fn whose(api_version: &str, kind: &str) -> Whose {
     let group = api_version.split('/').next().unwrap_or_default();
-    let known = KINDS.contains(&kind);
-    if api_version == API_VERSION && known {
-        return Whose::Ours;
-    }
+    let known = KINDS.iter().copied().find(|known| *known == kind);
     if api_version == "v1" && kind == "Secret" {
         return Whose::Secret;
     }
     if api_version == API_VERSION {
-        let help = match schema::nearest(kind, &KINDS) {
+        if known.is_some() {
+            return Whose::Ours;
+        }
+        let near = schema::nearest(kind, &KINDS);
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the kinds are {}", KINDS.join(", ")),
         };
-        return Whose::Misspelled { field: "kind", help };
+        return Whose::Misspelled { field: "kind", kind: near, help };
     }
-    if group == GROUP || (known && strsim::jaro_winkler(group, GROUP) > 0.8) {
-        return Whose::Misspelled { field: "apiVersion", help: format!("write `apiVersion: {API_VERSION}`") };
+    if group == GROUP || (known.is_some() && strsim::jaro_winkler(group, GROUP) > 0.8) {
+        return Whose::Misspelled {
+            field: "apiVersion",
+            kind: known,
+            help: format!("write `apiVersion: {API_VERSION}`"),
+        };
     }
     Whose::Foreign
 }
@@ -124,17 +141,18 @@ fn ours(file: usize, root: &Node, kind: &str, manifests: &mut Manifests) -> Opti
 
 fn check(file: usize, root: &Node, kind: &str, schema: &Value, problems: &mut Vec<Problem>) {
     let mut check = Check { file, problems };
+    let mut meant = Vec::new();
     if let Content::Mapping(entries) = &root.content {
-        let known = ROOT.map(str::to_owned);
         for (key, _) in entries.iter().filter(|(key, _)| !ROOT.contains(&key.name.as_str())) {
-            check.unknown(kind, key, known.iter());
+            meant.extend(check.unknown(kind, key, &ROOT));
         }
     }
     let spec_schema = &schema["properties"]["spec"];
     match root.entry("spec") {
         Some((key, spec)) => check.node(spec_schema, "spec", &key.span, spec),
+        None if meant.contains(&"spec") => {}
         None => check.problems.push(
-            Problem::error(file, super::place::of_path(root, "kind"), format!("this {kind} has no `spec`"))
+            Problem::error(file, place::of_path(root, "kind"), format!("this {kind} has no `spec`"))
                 .with_help("add it: `spec: {…}`"),
         ),
     }
@@ -158,7 +176,7 @@ fn typed<K: DeserializeOwned>(file: usize, root: &Node, resource: Value, problem
     match serde_json::from_value(resource) {
         Ok(resource) => Some(resource),
         Err(error) => {
-            problems.push(Problem::error(file, super::place::of_path(root, "spec"), format!("`spec`: {error}")));
+            problems.push(Problem::error(file, place::of_path(root, "spec"), format!("`spec`: {error}")));
             None
         }
     }

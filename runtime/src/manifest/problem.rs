@@ -20,6 +20,8 @@ pub enum Severity {
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
+    /// Whose it is, such as `Rule speeding`; `None` when no resource could be made out.
+    pub resource: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What to do.
@@ -33,7 +35,14 @@ pub struct Problem {
 impl Problem {
     /// An error in `file` at `span`.
     pub fn error(file: usize, span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), help: None, file: Some(file), span: Some(span) }
+        Self {
+            severity: Severity::Error,
+            resource: None,
+            message: message.into(),
+            help: None,
+            file: Some(file),
+            span: Some(span),
+        }
     }
 
     /// The same, with what to do.
@@ -43,8 +52,8 @@ impl Problem {
     }
 }
 
-/// A file of manifests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file of manifests. No `Debug`: it may hold Secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// Its path, as the user wrote it.
     pub name: String,
@@ -60,10 +69,13 @@ pub fn draw(problem: &Problem, files: &[File], styled: bool) -> String {
         Severity::Error => Level::ERROR,
     };
     let file = problem.file.and_then(|file| files.get(file));
-    let title = match file {
-        Some(file) if problem.span.is_none() => format!("{}: {}", file.name, problem.message),
-        _ => problem.message.clone(),
-    };
+    let mut title = problem.message.clone();
+    if let Some(resource) = &problem.resource {
+        title = format!("{resource}: {title}");
+    }
+    if let Some(file) = file.filter(|_| problem.span.is_none()) {
+        title = format!("{}: {title}", file.name);
+    }
     let mut group = Group::with_title(level.primary_title(title));
     if let (Some(file), Some(span)) = (file, &problem.span) {
         let snippet = Snippet::source(file.text.as_str())

@@ -47,9 +47,9 @@ impl Check<'_> {
                 self.report(key, message, Some(format!("write {}, or remove it", explain::expected(schema))));
             }
             content => {
-                let message = format!("`{name}` is {}, found {}", explain::expected(schema), explain::found(content));
+                let (message, help) = explain::wrong_type(schema, name, content);
                 let span = if matches!(content, Content::Scalar(_)) { &node.span } else { key };
-                self.report(span, message, explain::wrong_type(schema, content));
+                self.report(span, message, help);
             }
         }
     }
@@ -57,15 +57,17 @@ impl Check<'_> {
     fn object(&mut self, schema: &Value, name: &str, key: &Range<usize>, node: &Node, entries: &[(Key, Node)]) {
         let empty = serde_json::Map::new();
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+        let mut meant = Vec::new();
         for (field, value) in entries {
             match properties.get(&field.name) {
-                None => self.unknown(name, field, properties.keys()),
+                None => meant.extend(self.unknown(name, field, &known)),
                 Some(_) if value.is_null() => {}
                 Some(property) => self.node(property, &field.name, &field.span, value),
             }
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        for field in required {
+        for field in required.filter(|field| !meant.contains(field)) {
             if node.get(field).is_none_or(Node::is_null) {
                 let description = properties.get(field).and_then(|property| property.get("description"));
                 let help =
@@ -82,15 +84,16 @@ impl Check<'_> {
         }
     }
 
-    /// A field that is not there, with the nearest that is.
-    pub fn unknown<'k>(&mut self, name: &str, field: &Key, known: impl Iterator<Item = &'k String>) {
-        let known: Vec<&str> = known.map(String::as_str).collect();
-        let help = match explain::nearest(&field.name, &known) {
+    /// A field that is not there; returns the one that was probably meant.
+    pub fn unknown<'k>(&mut self, name: &str, field: &Key, known: &[&'k str]) -> Option<&'k str> {
+        let near = explain::nearest(&field.name, known);
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "it takes no fields: write `{}`".to_owned(),
             None => format!("it has {}", known.join(", ")),
         };
         self.report(&field.span, format!("`{name}` has no field `{}`", field.name), Some(help));
+        near
     }
 
     fn list(&mut self, schema: &Value, name: &str, key: &Range<usize>, items: &[Node]) {
@@ -98,8 +101,9 @@ impl Check<'_> {
             self.report(key, format!("`{name}` {message}"), None);
         }
         let Some(item_schema) = schema.get("items") else { return };
-        for item in items {
-            self.node(item_schema, name, &item.span, item);
+        for (position, item) in items.iter().enumerate() {
+            let first = place::of_path(item, "");
+            self.node(item_schema, &format!("{name}[{position}]"), &first, item);
         }
         match schema.get("x-kubernetes-list-type").and_then(Value::as_str) {
             Some("map") => {

@@ -125,6 +125,7 @@ pub fn parse(text: &str) -> (Vec<Node>, Option<YamlError>) {
         bytes: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
         text,
         anchors: HashMap::new(),
+        open: Vec::new(),
         nodes: 0,
     };
     let mut documents = Vec::new();
@@ -143,6 +144,8 @@ struct Reader<'t> {
     bytes: Vec<usize>,
     text: &'t str,
     anchors: HashMap<usize, Node>,
+    /// Where the `[` and `{` stand that are not closed yet.
+    open: Vec<usize>,
     nodes: usize,
 }
 
@@ -165,6 +168,13 @@ impl<'t> Reader<'t> {
             Some(Err(error)) => {
                 let at = self.byte(error.marker().index());
                 let error = YamlError::new(at..at, format!("this is not YAML: {}", error.info()));
+                if let Some(open) = self.open.last() {
+                    let bracket = &self.text[*open..=*open];
+                    let close = if bracket == "[" { "]" } else { "}" };
+                    let message = format!("this is not YAML: what `{bracket}` opens here is not right");
+                    return Err(YamlError::new(*open..open + 1, message)
+                        .with_help(format!("separate entries with commas, and close it with `{close}`")));
+                }
                 Err(match self.text.get(..at).and_then(|before| before.lines().last()) {
                     Some(line) if line.contains('\t') || self.text[at..].starts_with('\t') => {
                         error.with_help("indent with spaces, never with tabs")
@@ -202,8 +212,18 @@ impl<'t> Reader<'t> {
                 let value = if style == ScalarStyle::Plain { plain(&text) } else { Value::String(text.to_string()) };
                 (anchor, Node { content: Content::Scalar(Scalar { value, text: text.into_owned(), style }), span })
             }
-            Event::SequenceStart(anchor, _) => (anchor, self.sequence(span, depth)?),
-            Event::MappingStart(anchor, _) => (anchor, self.mapping(span, depth)?),
+            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                let bracket = matches!(self.text.as_bytes().get(span.start), Some(b'[' | b'{')) && !span.is_empty();
+                if bracket {
+                    self.open.push(span.start);
+                }
+                let is_list = matches!(event, Event::SequenceStart(..));
+                let node = if is_list { self.sequence(span, depth)? } else { self.mapping(span, depth)? };
+                if bracket {
+                    self.open.pop();
+                }
+                (anchor, node)
+            }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
                 let node = node.ok_or_else(|| YamlError::new(span.clone(), "this alias stands before its anchor"))?;

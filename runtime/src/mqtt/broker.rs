@@ -34,6 +34,8 @@ pub struct Broker {
     sessions_so_far: AtomicU32,
     started: Instant,
     drain_deadline: OnceLock<Instant>,
+    /// A drain has begun: who has no session yet gets none.
+    pub(super) draining: CancellationToken,
     /// Stops the sweep.
     stop: CancellationToken,
     /// QoS 1 publications whose connection was closed by a drain before they were acknowledged.
@@ -69,6 +71,7 @@ impl Broker {
             sessions_so_far: AtomicU32::new(0),
             started: Instant::now(),
             drain_deadline: OnceLock::new(),
+            draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             left_unacknowledged: Counter::default(),
         });
@@ -99,6 +102,7 @@ impl Broker {
     /// says DISCONNECT (0x8B, server shutting down) to 5.0 clients and closes. Stop the listeners first.
     pub async fn drain(&self, grace: Duration) -> Drained {
         let deadline = *self.drain_deadline.get_or_init(|| Instant::now() + grace);
+        self.draining.cancel();
         let clients = self.registry.len();
         self.registry.for_each(|session| session.request_end(End::ShuttingDown));
         self.tasks.close();

@@ -21,6 +21,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -46,9 +48,11 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, broker: Arc<Broker>
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
     // Boxed: a connection needs this state for its first moments only.
-    let Some(connection) = Box::pin(handshake::shake_hands(stream, peer, &broker)).await else { return };
+    let Some(mut connection) = Box::pin(handshake::shake_hands(stream, peer, &broker)).await else { return };
     drop(broker);
-    connection.serve().await;
+    let cause = connection.serve().await;
+    // Boxed: a connection needs this state for its last moments only.
+    Box::pin(connection.close(cause)).await;
 }
 
 struct Connection {
@@ -76,7 +80,7 @@ struct Connection {
 struct Member {
     broker: Arc<Broker>,
     session: Arc<Session>,
-    filters: Vec<Box<str>>,
+    filters: HashSet<Box<str>, RandomState>,
     inflight: Inflight,
 }
 
@@ -112,7 +116,7 @@ impl Connection {
         Self {
             stream,
             ids: MessageIds::new(session.number),
-            member: Member { broker, session, filters: Vec::new(), inflight: Inflight::new(inflight_limit) },
+            member: Member { broker, session, filters: HashSet::default(), inflight: Inflight::new(inflight_limit) },
             settings,
             tail,
             out: connack,
@@ -126,18 +130,17 @@ impl Connection {
         }
     }
 
-    async fn serve(mut self) {
+    /// Serves the client until there is a reason to end.
+    async fn serve(&mut self) -> Cause {
         // Packets may have come right behind CONNECT.
         let mut step = self.begin();
-        let cause = loop {
+        loop {
             if let Err(cause) = step {
-                break cause;
+                return cause;
             }
             let event = self.next_event().await;
             step = self.step(event);
-        };
-        // Boxed: a connection needs this state for its last moments only.
-        Box::pin(self.close(cause)).await;
+        }
     }
 
     fn begin(&mut self) -> Result<(), Cause> {
@@ -318,5 +321,34 @@ fn probe_silent_peer(stream: &TcpStream) {
         socket2::TcpKeepalive::new().with_time(Duration::from_secs(300)).with_interval(Duration::from_secs(60));
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
         tracing::debug!(%error, "cannot set TCP keepalive");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ingress::Route;
+    use crate::mqtt::subscriptions::Subscriptions;
+    use crate::receipt::Tracker;
+
+    struct Nowhere;
+
+    impl Route for Nowhere {
+        fn publish(&self, _: &Message, _: Option<&mut Tracker<'_>>) {}
+    }
+
+    /// With the socket's registration, the session and the kernel's side not counted.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let broker = Broker::start(Settings::default(), Arc::new(Subscriptions::new()), Arc::new(Nowhere));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let peer = stream.local_addr().unwrap();
+        let size = std::mem::size_of_val(&run(stream, peer, broker));
+        assert!(size <= 1024, "{size} bytes");
+        let session = std::mem::size_of::<Session>();
+        assert!(session <= 192, "{session} bytes");
     }
 }

@@ -53,7 +53,7 @@ labels! {
         Unauthorized = "unauthorized",
         /// A session, will or authentication that is not offered.
         Unsupported = "unsupported",
-        /// More clients than `maxConnections`, or too many sockets without CONNECT.
+        /// More clients than `maxConnections`, too many sockets without CONNECT, or too many credentials to check.
         Limit = "limit",
         /// No CONNECT in time, or the peer went before.
         Incomplete = "incomplete",

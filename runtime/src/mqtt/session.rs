@@ -190,11 +190,18 @@ impl Session {
         Enqueued::Queued
     }
 
-    /// Moves up to `limit` deliveries into `into`, of them at most `at_least_once` of QoS 1.
-    /// Returns whether the queue is empty; then the next delivery wakes the task.
-    pub(super) fn take_deliveries(&self, into: &mut Vec<Delivery>, limit: usize, mut at_least_once: usize) -> bool {
+    /// Moves up to `limit` deliveries into `into`, of them at most `at_least_once` of QoS 1, and none after the
+    /// one that makes them `bytes` or more. Returns whether the queue is empty; then the next delivery wakes the task.
+    pub(super) fn take_deliveries(
+        &self,
+        into: &mut Vec<Delivery>,
+        limit: usize,
+        mut at_least_once: usize,
+        bytes: usize,
+    ) -> bool {
         let mut outbox = self.outbox.lock();
-        while into.len() < limit {
+        let mut taken = 0;
+        while into.len() < limit && taken < bytes {
             match outbox.queue.front().map(|delivery| delivery.frame.qos()) {
                 Some(QoS::AtMostOnce) => outbox.at_most_once -= 1,
                 Some(QoS::AtLeastOnce) if at_least_once > 0 => at_least_once -= 1,
@@ -202,7 +209,10 @@ impl Session {
                 Some(QoS::AtLeastOnce) => return false,
                 None => break,
             }
-            into.extend(outbox.queue.pop_front());
+            if let Some(delivery) = outbox.queue.pop_front() {
+                taken += delivery.frame.size();
+                into.push(delivery);
+            }
         }
         let empty = outbox.queue.is_empty();
         if empty {

@@ -84,18 +84,16 @@ impl Subscriptions {
     }
 
     /// Subscribes `session` to a checked filter, in place of its subscription to the same filter (MQTT-3.8.4-3).
-    /// Returns whether there was none before.
-    pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &str, options: SubscriptionOptions) -> bool {
+    pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &str, options: SubscriptionOptions) {
         let subscription = Subscription { session: Arc::clone(session), qos: options.qos, no_local: options.no_local };
         let mut trie = self.trie.write();
-        let replaced = trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
+        trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
         trie.insert(filter, subscription);
-        replaced.is_none()
     }
 
-    /// Ends the subscription of `session` to `filter`; returns whether there was one.
-    pub(super) fn unsubscribe(&self, session: &Arc<Session>, filter: &str) -> bool {
-        self.trie.write().remove(filter, |known| Arc::ptr_eq(&known.session, session)).is_some()
+    /// Ends the subscription of `session` to `filter`, if there is one.
+    pub(super) fn unsubscribe(&self, session: &Arc<Session>, filter: &str) {
+        self.trie.write().remove(filter, |known| Arc::ptr_eq(&known.session, session));
     }
 
     /// Ends the subscriptions of a session that goes.

@@ -11,16 +11,25 @@ use super::{flow, sample};
 use crate::kafka::embedded;
 use crate::status::Snapshot;
 
+/// How this process is reached, for the commands on the screen.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Bound admin address.
+    pub admin: SocketAddr,
+    /// The program as it was called, so that the commands work where it was started.
+    pub program: String,
+}
+
 /// The admin address that `isthmus record` tries by itself.
 const DEFAULT_ADMIN: &str = "127.0.0.1:9600";
 
 /// The whole text. The lines `mqtt listener "NAME" on ADDRESS` and `admin on http://ADDRESS` are for scripts too.
-pub fn banner(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> String {
+pub fn banner(snapshot: &Snapshot, plan: &Plan, here: &Here) -> String {
     let mut text = format!("isthmus {} on this machine\n\n", env!("CARGO_PKG_VERSION"));
     for listener in &snapshot.listeners {
         line(&mut text, format_args!("mqtt listener \"{}\" on {}", listener.name, listener.address));
     }
-    line(&mut text, format_args!("admin on http://{admin}"));
+    line(&mut text, format_args!("admin on http://{}", here.admin));
     if let Some(kafka) = &snapshot.kafka {
         let servers = &kafka.bootstrap_servers;
         if kafka.embedded {
@@ -30,12 +39,12 @@ pub fn banner(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> String {
         }
     }
     text.push('\n');
-    text.push_str(&links(snapshot, plan, admin));
+    text.push_str(&links(snapshot, plan, here));
     text
 }
 
 /// The part that a reload changes: what flows where, and what to type next.
-pub fn links(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> String {
+pub fn links(snapshot: &Snapshot, plan: &Plan, here: &Here) -> String {
     let mut text = format!("what flows where (revision {})\n", plan.revision);
     let lines = flow::flow(plan);
     for way in &lines {
@@ -44,7 +53,7 @@ pub fn links(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> String {
     if lines.is_empty() {
         text.push_str("  nothing yet: add a Rule, or a Source with an mqttTopic\n");
     }
-    let commands = commands(snapshot, plan, admin);
+    let commands = commands(snapshot, plan, here);
     if !commands.is_empty() {
         text.push_str("\nwhat to type next, in other terminals\n");
         for command in commands {
@@ -61,9 +70,11 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 /// One round through the manifests in force: watch Kafka, publish to it, subscribe, write from Kafka.
-fn commands(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> Vec<String> {
+fn commands(snapshot: &Snapshot, plan: &Plan, here: &Here) -> Vec<String> {
     let mut commands = Vec::new();
-    let admin = if admin.to_string() == DEFAULT_ADMIN { String::new() } else { format!(" --admin http://{admin}") };
+    let admin = here.admin.to_string();
+    let admin = if admin == DEFAULT_ADMIN { String::new() } else { format!(" --admin {admin}") };
+    let record = format!("{} record{admin}", quoted(&here.program));
     let Some((host, port)) = snapshot.listeners.first().and_then(|listener| listener.address.rsplit_once(':')) else {
         return commands;
     };
@@ -74,7 +85,7 @@ fn commands(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> Vec<String> 
             if let ActionKind::Sink(name) = &action.kind
                 && let Some(sink) = plan.sink(name).filter(|sink| !sink.dynamic_topic)
             {
-                commands.push(format!("isthmus record{admin} read {}", sink.topic));
+                commands.push(format!("{record} read {}", sink.topic));
             }
         }
         commands.push(format!("mosquitto_pub {broker} -q 1 -t {} -m {}", quoted(&topic), quoted(&payload)));
@@ -82,7 +93,7 @@ fn commands(snapshot: &Snapshot, plan: &Plan, admin: SocketAddr) -> Vec<String> 
     let mapped = plan.sources.iter().flat_map(|source| &source.topic_mapping);
     if let Some((mapping, topic)) = mapped.filter_map(|mapping| Some((mapping, mapping.mqtt_topic.as_ref()?))).next() {
         commands.push(format!("mosquitto_sub {broker} -v -t {}", quoted(&subscription(topic))));
-        commands.push(format!("isthmus record{admin} write {} --key 1 'hello'", mapping.kafka_topic));
+        commands.push(format!("{record} write {} --key 1 hello", mapping.kafka_topic));
     }
     commands.dedup();
     commands

@@ -324,3 +324,24 @@ async fn many_deliveries_arrive_complete_and_in_order() {
     publishing.join().unwrap();
     assert_eq!(edge.broker.snapshot().deliveries[1], 50_000);
 }
+
+#[tokio::test]
+async fn a_new_topic_costs_the_same_with_many_filters() {
+    let edge = Edge::start();
+    let mut client = Client::connect(&edge, V5, "a").await;
+    for batch in 0..200 {
+        let filters: Vec<String> = (0..100).map(|index| format!("fleet/{}/+/state", batch * 100 + index)).collect();
+        let filters: Vec<_> = filters.iter().map(|filter| (filter.as_str(), 0)).collect();
+        client.send(&subscribe(V5, 1, &filters)).await;
+        client.packet().await;
+    }
+    assert_eq!(edge.subscriptions.len(), 20_000);
+    let started = Instant::now();
+    for index in 0..20_000 {
+        let handed =
+            edge.subscriptions.deliver(&from_source(&format!("fleet/{index}/{index}/state"), QoS::AtMostOnce), None);
+        assert_eq!(handed, 1);
+    }
+    // A broker that looks at every filter takes a millisecond per topic.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}

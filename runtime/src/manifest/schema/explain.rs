@@ -20,6 +20,20 @@ pub(super) fn fits(schema: &Value, value: &Value) -> bool {
     }
 }
 
+/// The values a field may have, when they are counted.
+fn choices(schema: &Value) -> Option<Vec<&str>> {
+    let values = schema.get("enum").and_then(Value::as_array)?;
+    Some(values.iter().filter_map(Value::as_str).collect())
+}
+
+fn not_a_choice(name: &str, text: &str, choices: &[&str]) -> (String, Option<String>) {
+    let help = match nearest(text, choices) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write {}", choices.join(" or ")),
+    };
+    (format!("`{name}` cannot be `{}`", shortened(text)), Some(help))
+}
+
 /// What the schema wants, for "… is EXPECTED".
 pub(super) fn expected(schema: &Value) -> &'static str {
     if schema.get("x-kubernetes-int-or-string").is_some() {
@@ -36,7 +50,7 @@ pub(super) fn expected(schema: &Value) -> &'static str {
 }
 
 /// What the manifest has, for "… found FOUND".
-pub(super) fn found(content: &Content) -> String {
+fn found(content: &Content) -> String {
     match content {
         Content::Mapping(_) => "a mapping".to_owned(),
         Content::Sequence(_) => "a list".to_owned(),
@@ -49,10 +63,20 @@ pub(super) fn found(content: &Content) -> String {
     }
 }
 
-/// What to do about a value of the wrong type.
-pub(super) fn wrong_type(schema: &Value, content: &Content) -> Option<String> {
+/// What is wrong with a value of the wrong type, and what to do.
+pub(super) fn wrong_type(schema: &Value, name: &str, content: &Content) -> (String, Option<String>) {
+    if let (Some(choices), Content::Scalar(scalar)) = (choices(schema), content) {
+        return not_a_choice(name, &scalar.text, &choices);
+    }
+    (format!("`{name}` is {}, found {}", expected(schema), found(content)), remedy(schema, content))
+}
+
+fn remedy(schema: &Value, content: &Content) -> Option<String> {
     let wants = schema.get("type").and_then(Value::as_str);
     match content {
+        Content::Scalar(scalar) if scalar.value.is_number() && pattern_is(schema, duration::PATTERN) => {
+            Some(format!("give it a unit, such as {}s", scalar.text))
+        }
         Content::Scalar(scalar) if wants == Some("string") => Some(format!("put it in quotes: \"{}\"", scalar.text)),
         Content::Scalar(scalar) if wants == Some("integer") && scalar.text.parse::<i64>().is_ok() => {
             Some("write it without quotes".to_owned())
@@ -69,6 +93,10 @@ pub(super) fn wrong_type(schema: &Value, content: &Content) -> Option<String> {
     }
 }
 
+fn pattern_is(schema: &Value, pattern: &str) -> bool {
+    schema.get("pattern").and_then(Value::as_str) == Some(pattern)
+}
+
 /// Why a list has too few or too many entries.
 pub(super) fn count(schema: &Value, entries: usize) -> Option<String> {
     let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
@@ -82,17 +110,9 @@ pub(super) fn count(schema: &Value, entries: usize) -> Option<String> {
 
 /// Why a value of the right type is refused all the same, and what to do.
 pub(super) fn refused(schema: &Value, name: &str, value: &Value) -> Option<(String, Option<String>)> {
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+    if let Some(choices) = choices(schema) {
         let text = value.as_str()?;
-        if values.contains(&text) {
-            return None;
-        }
-        let help = match nearest(text, &values) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("write {}", values.join(", ").replace(", ", " or ")),
-        };
-        return Some((format!("`{name}` cannot be `{}`", shortened(text)), Some(help)));
+        return (!choices.contains(&text)).then(|| not_a_choice(name, text, &choices));
     }
     match value {
         Value::String(text) => text_refused(schema, name, text),

@@ -32,6 +32,8 @@ pub enum ReasonCode {
     NotAuthorized = 0x87,
     /// The MQTT service is not available.
     ServerUnavailable = 0x88,
+    /// The server has too much to do now.
+    ServerBusy = 0x89,
     /// The server stops.
     ServerShuttingDown = 0x8B,
     /// Enhanced authentication with this method is not offered.
@@ -80,6 +82,7 @@ impl ReasonCode {
             Self::UnsupportedProtocolVersion => Some(1),
             Self::ClientIdentifierNotValid => Some(2),
             Self::ServerUnavailable
+            | Self::ServerBusy
             | Self::ServerShuttingDown
             | Self::QuotaExceeded
             | Self::RetainNotSupported

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub(super) const READ_SIZE: usize = 64 * 1024;
 /// A longer incomplete packet is completed where it is; a shorter one moves in front of the next read.
 const MOVED: usize = 4 * 1024;
-/// A write buffer that grew beyond this is not kept.
-const KEPT: usize = 256 * 1024;
+/// Capacities of a write buffer that is kept: not a small one of another origin, not one that grew for a large packet.
+const KEPT: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 
 thread_local! {
     static READ: Cell<BytesMut> = Cell::default();
@@ -62,7 +62,10 @@ pub(super) fn poll_receive(
 /// `needed` bytes in all make the next packet.
 pub(super) fn keep_tail(mut buffer: BytesMut, tail: &mut BytesMut, needed: usize) {
     if buffer.is_empty() {
-        READ.set(buffer);
+        // The handshake's small buffer is not worth keeping.
+        if buffer.capacity() > MOVED {
+            READ.set(buffer);
+        }
     } else if buffer.len() <= MOVED {
         *tail = BytesMut::from(&buffer[..]);
         buffer.clear();
@@ -81,6 +84,7 @@ pub(super) fn borrow_write(out: &mut BytesMut) {
     if out.capacity() == 0 {
         *out = WRITE.take();
         out.clear();
+        out.reserve(*KEPT.start());
     }
 }
 
@@ -88,7 +92,7 @@ pub(super) fn borrow_write(out: &mut BytesMut) {
 pub(super) fn return_write(out: &mut BytesMut) {
     if out.is_empty() && out.capacity() > 0 {
         let buffer = std::mem::take(out);
-        if buffer.capacity() <= KEPT {
+        if KEPT.contains(&buffer.capacity()) {
             WRITE.set(buffer);
         }
     }

@@ -23,6 +23,13 @@ use crate::mqtt::subscriptions::levels;
 
 /// From accept to a whole CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For checking credentials: after that the client has given up, and checking them would be work for nobody.
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+const TOO_BUSY: Violation = Violation::new(
+    ReasonCode::ServerBusy,
+    "too many clients connect at the same time to check all credentials: try again later",
+);
 
 /// Why no session begins.
 struct Refused {
@@ -38,14 +45,15 @@ pub(super) async fn shake_hands(mut stream: TcpStream, peer: SocketAddr, broker:
     let settings = broker.settings();
     let mut tail = BytesMut::new();
     let received = read_connect(&mut stream, &mut tail, settings.max_packet_size as usize);
-    let result = match tokio::time::timeout(CONNECT_TIMEOUT, received).await {
-        Ok(Ok(Some(connect))) => admit(connect, peer, broker, &settings).await,
-        Ok(Ok(None)) | Err(_) => {
+    let received = broker.draining.run_until_cancelled(tokio::time::timeout(CONNECT_TIMEOUT, received)).await;
+    let result = match received {
+        Some(Ok(Ok(Some(connect)))) => admit(connect, peer, broker, &settings).await,
+        Some(Ok(Err(refused))) => Err(refused),
+        Some(Ok(Ok(None)) | Err(_)) | None => {
             broker.counters().refused_connection(Refusal::Incomplete);
             tracing::debug!(%peer, "connection closed: no CONNECT");
             return None;
         }
-        Ok(Err(refused)) => Err(refused),
     };
     match result {
         Ok(admission) => Some(Connection::new(stream, Arc::clone(broker), settings, admission, tail)),
@@ -123,7 +131,10 @@ async fn admit(
     let refused = |refusal, violation| Refused { refusal, answer, violation, client_id: client_id.clone() };
 
     check_offer(&connect, settings).map_err(|violation| refused(Refusal::Unsupported, violation))?;
-    authenticate(&connect, settings).await.map_err(|violation| refused(Refusal::Unauthorized, violation))?;
+    let authenticated = tokio::time::timeout(ADMISSION_TIMEOUT, authenticate(&connect, settings)).await;
+    authenticated.unwrap_or(Err(TOO_BUSY)).map_err(|violation| {
+        refused(if violation == TOO_BUSY { Refusal::Limit } else { Refusal::Unauthorized }, violation)
+    })?;
 
     let number = broker.next_session_number();
     let assigned = connect.client_id.is_empty();

@@ -217,8 +217,9 @@ impl Connection {
                         FilterError::Invalid(_) | FilterError::TooManyLevels { .. } => ReasonCode::TopicFilterInvalid,
                     };
                 }
-                if member.broker.subscriptions.subscribe(&member.session, filter, *options) {
-                    member.filters.push(Box::from(&**filter));
+                member.broker.subscriptions.subscribe(&member.session, filter, *options);
+                if !member.filters.contains(&**filter) {
+                    member.filters.insert(Box::from(&**filter));
                 }
                 match options.qos {
                     QoS::AtMostOnce => ReasonCode::Success,
@@ -235,8 +236,8 @@ impl Connection {
             .filters
             .iter()
             .map(|filter| {
-                if member.broker.subscriptions.unsubscribe(&member.session, filter) {
-                    member.filters.retain(|known| **known != **filter);
+                if member.filters.remove(&**filter) {
+                    member.broker.subscriptions.unsubscribe(&member.session, filter);
                     ReasonCode::Success
                 } else {
                     ReasonCode::NoSubscriptionExisted

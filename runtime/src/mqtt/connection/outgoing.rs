@@ -65,7 +65,8 @@ impl Connection {
             }
             let mut fetched = FETCHED.take();
             let quota = self.member.inflight.quota();
-            self.outbox_empty = self.member.session.take_deliveries(&mut fetched, FETCH, quota);
+            let room = OUT_LIMIT.saturating_sub(self.out.len());
+            self.outbox_empty = self.member.session.take_deliveries(&mut fetched, FETCH, quota, room);
             let nothing = fetched.is_empty();
             self.write(&mut fetched);
             FETCHED.set(fetched);

@@ -42,8 +42,8 @@ fn snapshot(embedded: bool) -> Snapshot {
     }
 }
 
-fn admin(port: u16) -> SocketAddr {
-    (std::net::Ipv4Addr::LOCALHOST, port).into()
+fn here(port: u16, program: &str) -> Here {
+    Here { admin: (std::net::Ipv4Addr::LOCALHOST, port).into(), program: program.to_owned() }
 }
 
 #[test]
@@ -60,23 +60,23 @@ fn a_newcomer_learns_what_runs_what_flows_and_what_to_type() {
         "sql": "SELECT * FROM \"$sources/kafka_consumer:commands\"",
         "actions": [{"name": "log", "do": "console"}],
     }]);
-    insta::assert_snapshot!(banner(&snapshot(true), &plan(&rules, true), admin(9600)));
+    insta::assert_snapshot!(banner(&snapshot(true), &plan(&rules, true), &here(9600, "target/release/isthmus")));
 }
 
 #[test]
 fn other_ports_users_and_a_real_kafka_are_in_the_commands() {
     let rules = json!([{
-        "name": "odd", "sql": "SELECT * FROM \"a b/#\" WHERE clientid = 'it''s'",
+        "name": "odd", "sql": "SELECT * FROM \"a b/#\" WHERE clientid = 'nobody'",
         "actions": [{"name": "to-kafka", "do": {"sink": "vehicles"}}],
     }]);
-    insta::assert_snapshot!(banner(&snapshot(false), &plan(&rules, false), admin(12345)));
+    insta::assert_snapshot!(banner(&snapshot(false), &plan(&rules, false), &here(12345, "isthmus")));
 }
 
 #[test]
 fn without_anything_to_flow_it_says_what_is_missing() {
     let mut plan = plan(&json!([]), true);
     plan.sources.clear();
-    let text = links(&snapshot(true), &plan, admin(9600));
+    let text = links(&snapshot(true), &plan, &here(9600, "target/release/isthmus"));
     assert_eq!(
         text,
         "what flows where (revision 0123456789abcdef)\n  nothing yet: add a Rule, or a Source with an mqttTopic\n\n"
