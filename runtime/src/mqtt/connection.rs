@@ -104,7 +104,7 @@ impl Connection {
         tracing::debug!(client_id, peer = ?session.publisher.peer, version = ?session.version, "client connected");
         Self {
             stream,
-            ids: MessageIds::new(session.number),
+            ids: MessageIds::new(),
             member: Member::new(broker, session, Inflight::new(inflight_limit)),
             settings,
             tail,

@@ -103,7 +103,7 @@ pub(super) fn will_message(will: Will, publisher: &Arc<Publisher>) -> Message {
     let now = now_millis();
     Message {
         // Replaced when it is published: only then is it a message.
-        id: MessageIds::new(0).next(now),
+        id: MessageIds::new().next(now),
         topic: copy(&will.topic),
         payload: Bytes::copy_from_slice(&will.payload),
         qos,
