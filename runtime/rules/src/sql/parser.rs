@@ -132,7 +132,7 @@ impl Parser {
             Some((from, to)) => ExprKind::Slice(path, from, to),
             None => ExprKind::Path(path),
         };
-        self.node(kind, span, 0)
+        node(kind, span, 0)
     }
 
     fn segment(&mut self) -> Parsed<String> {
@@ -189,14 +189,6 @@ impl Parser {
     }
 
     // What the functions above and in `expression` are made of.
-
-    /// Makes a node whose deepest part has depth `inside`.
-    fn node(&self, kind: ExprKind, span: Span, inside: u16) -> Parsed<Expr> {
-        if inside >= MAX_EXPRESSION_DEPTH {
-            return Err(too_deep(span));
-        }
-        Ok(Expr { kind, span, depth: inside + 1 })
-    }
 
     /// Counts a level of recursion; the caller counts it back.
     fn enter(&mut self) -> Parsed<()> {
@@ -258,6 +250,14 @@ impl Parser {
 enum Index {
     One(Step),
     Range(i128, i128),
+}
+
+/// Makes a node whose deepest part has depth `inside`.
+fn node(kind: ExprKind, span: Span, inside: u16) -> Parsed<Expr> {
+    if inside >= MAX_EXPRESSION_DEPTH {
+        return Err(too_deep(span));
+    }
+    Ok(Expr { kind, span, depth: inside + 1 })
 }
 
 fn too_deep(span: Span) -> Diagnostic {
