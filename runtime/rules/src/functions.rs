@@ -12,6 +12,7 @@ mod convert;
 mod date;
 mod encode;
 mod hash;
+mod jq;
 mod list;
 mod map;
 mod math;
@@ -72,6 +73,8 @@ pub(crate) enum Nature {
 pub(crate) enum Prepared {
     /// A compiled pattern.
     Regex(regex::Regex),
+    /// A compiled jq program.
+    Jq(jq::Program),
     /// A compiled date format.
     Date(date::Format),
 }
@@ -137,6 +140,7 @@ pub const FAMILIES: &[Family] = &[
     Family { title: "Compression", functions: compress::FUNCTIONS },
     Family { title: "Encodings", functions: encode::FUNCTIONS },
     Family { title: "Dates and times", functions: date::FUNCTIONS },
+    Family { title: "jq", functions: jq::FUNCTIONS },
     Family { title: "The event", functions: context::FUNCTIONS },
     Family { title: "Stores", functions: store::FUNCTIONS },
     Family { title: "Identifiers and variables", functions: misc::FUNCTIONS },
@@ -160,6 +164,7 @@ impl Function {
             "regex_match" | "regex_replace" | "regex_extract" => {
                 regexp::prepare(constant(1), Limits::default().regex_bytes)?
             }
+            "jq" => jq::prepare(constant(0))?,
             "format_date" => date::prepare(constant(2)),
             "date_to_unix_ts" => date::prepare(constant(constants.len() - 2)),
             _ => None,

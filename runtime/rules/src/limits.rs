@@ -8,6 +8,14 @@ pub const MAX_SQL_BYTES: usize = 65_536;
 pub const MAX_EXPRESSION_DEPTH: u16 = 128;
 /// Deepest nesting of a JSON text that is decoded, and of any value that is built.
 pub const MAX_VALUE_DEPTH: usize = 128;
+/// Longest jq program in bytes; also bounds the interpreter's use of the call stack while it reads one.
+pub const MAX_JQ_BYTES: usize = 8192;
+/// Most calls of jq definitions that call themselves and pass filters on: each may hold the one before it.
+pub const JQ_NESTED_CALLS: u64 = 50_000;
+/// Largest size of one value of a jq program in elements, shared parts counted as often as they occur.
+pub const JQ_VALUE_SIZE: u64 = 1_000_000;
+/// Most elements of all lists, maps and long strings that one jq program may make.
+pub const JQ_ELEMENTS: u64 = 4_000_000;
 /// Decompression up to this size is never a bomb.
 pub const FREE_EXPANSION_BYTES: usize = 65_536;
 /// Beyond [`FREE_EXPANSION_BYTES`], how many times larger than its input a decompressed result may be: ordinary data
