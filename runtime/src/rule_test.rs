@@ -8,15 +8,15 @@ mod functions;
 mod sample;
 mod template_case;
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 
 use crate::manifest::File;
 use crate::rule::host::ProcessHost;
-use crate::run::{complain, say};
+use crate::run::complain;
 
 /// Exit status of a sample event that FROM or WHERE leaves out.
 const NO_MATCH: u8 = 3;
@@ -43,7 +43,7 @@ pub enum Command {
 
 /// `isthmus rule test`
 #[derive(Debug, clap::Args)]
-#[group(id = "rule", required = true, multiple = false, args = ["sql", "sql_file", "cases"])]
+#[command(group(ArgGroup::new("rule").required(true).args(["sql", "sql_file", "cases"])))]
 pub struct Test {
     /// The rule.
     #[arg(long, value_name = "SQL", requires = "event", allow_hyphen_values = true)]
@@ -70,7 +70,7 @@ pub struct Functions {
 #[derive(Debug, thiserror::Error)]
 pub enum RuleTestError {
     /// A file cannot be read, or is not UTF-8.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}")]
     Read {
         /// As the user named it.
         file: String,
@@ -92,6 +92,9 @@ pub enum RuleTestError {
         /// What to do.
         hint: String,
     },
+    /// The terminal or the disk takes no more.
+    #[error("cannot write the result")]
+    Write(#[source] io::Error),
 }
 
 /// What a command has to say.
@@ -115,9 +118,18 @@ pub fn run(args: &Args) -> Result<ExitCode, RuleTestError> {
         complain(report.err.trim_end());
     }
     if !report.out.is_empty() {
-        say(report.out.trim_end());
+        write(report.out.trim_end())?;
     }
     Ok(ExitCode::from(report.status))
+}
+
+fn write(text: &str) -> Result<(), RuleTestError> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        // The reader of the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(RuleTestError::Write),
+    }
 }
 
 impl Test {
@@ -127,12 +139,9 @@ impl Test {
         }
         let sql = match &self.sql_file {
             Some(path) => read(path)?,
-            None => File { name: "--sql".to_owned(), text: self.sql.clone().unwrap_or_default() },
+            None => File { name: "sql".to_owned(), text: self.sql.clone().unwrap_or_default() },
         };
-        let event = match &self.event {
-            Some(path) => read(path)?,
-            None => File { name: "--event".to_owned(), text: "{}".to_owned() },
-        };
+        let event = read(self.event.as_deref().unwrap_or(Path::new("-")))?;
         Ok(sample::run(sql, event, &ProcessHost::default(), io::stderr().is_terminal()))
     }
 }

@@ -91,6 +91,11 @@ fn a_topic_that_from_does_not_cover_is_no_match() {
 }
 
 #[test]
+fn an_event_without_a_topic_is_told_which_sample_it_got() {
+    insta::assert_snapshot!(tried(SPEEDING, "{}"));
+}
+
+#[test]
 fn an_event_that_from_does_not_name_is_no_match() {
     insta::assert_snapshot!(tried(SPEEDING, r#"{"event": "client.connected"}"#));
 }
@@ -110,7 +115,7 @@ fn an_unknown_function_is_underlined() {
 
 #[test]
 fn bad_grammar_is_underlined() {
-    let desk = Desk::new().with("rule.sql", "SELECT clientid,\n       qos qos\nFROM \"t\"\n").with("event.json", "{}");
+    let desk = Desk::new().with("rule.sql", "SELECT clientid\nFROM \"t\"\nWHERE qos >> 1\n").with("event.json", "{}");
     insta::assert_snapshot!(desk.rule(&["test", "--sql-file", "rule.sql", "--event", "event.json"], ""));
 }
 
@@ -238,6 +243,20 @@ fn every_function_is_listed_under_its_family() {
     for function in isthmus_rules::functions::all() {
         assert!(all.contains(&format!("\n  {}({})\n", function.name, function.signature)), "{}", function.name);
     }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_isthmus"))
+        .args(["rule", "functions"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Closed before anything is read: the reference is larger than what a pipe holds, or the pipe is gone already.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
 
 #[test]

@@ -49,9 +49,14 @@ fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> 
             None
         }
     };
-    let (rule, columns) = (rule?, columns?);
+    let (rule, given) = (rule?, columns?);
+    let columns = given.clone().with_samples();
     if !covers(&rule, &columns) {
-        problems.push(not_covered(&rule, &columns));
+        let mut problem = not_covered(&rule, &columns);
+        if columns.kind() == EventKind::MessagePublish && given.columns().get(Column::Topic.name()).is_none() {
+            problem = problem.with_help("the event names no `topic`: this is the sample value");
+        }
+        problems.push(problem);
         return Some(None);
     }
     let limits = Limits::default();
@@ -69,7 +74,7 @@ fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> 
     }
 }
 
-/// The event of a file, with sample values for columns that it does not name.
+/// The event of a file.
 fn sample(text: &str) -> Result<MapColumns, Problem> {
     const SHAPE: &str =
         r#"write the event's columns as a JSON object, such as {"topic": "t/1", "payload": "{\"x\": 1}"}"#;
@@ -84,15 +89,14 @@ fn sample(text: &str) -> Result<MapColumns, Problem> {
     let Value::Map(columns) = value else {
         return Err(about_event(format!("an event is a JSON object, not {}", value.type_name()), SHAPE));
     };
-    let columns = MapColumns::new(columns.as_ref().clone()).map_err(|name| {
+    MapColumns::new(columns.as_ref().clone()).map_err(|name| {
         let names = || EventKind::ALL.iter().map(|kind| kind.event_name());
         let help = match nearest(&name, names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the events are: {}", names().collect::<Vec<_>>().join(", ")),
         };
         about_event(format!("there is no event `{name}`"), help)
-    })?;
-    Ok(columns.with_samples())
+    })
 }
 
 fn about_event(message: String, help: impl Into<String>) -> Problem {
