@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Runs files of rule cases (one JSON object per line) through the built program.
+# Runs files of rule cases (one JSON object per line) through the built program. All of them run, so that one visit
+# shows every failure.
 #
 #   conformance.sh FOLDER
 set -euo pipefail
+folder=$(realpath "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 isthmus=${CARGO_TARGET_DIR:-target}/debug/isthmus
-if ! "$isthmus" rule test --help >/dev/null 2>&1; then
-    echo "conformance: NOT RUN, this version has no \`isthmus rule test --cases\` yet"
-    exit 0
-fi
-for file in "$1"/*.jsonl; do
-    "$isthmus" rule test --cases "$file"
+failed=0
+for file in "$folder"/*.jsonl; do
+    echo "--- $file"
+    "$isthmus" rule test --cases "$file" || failed=1
 done
+exit "$failed"

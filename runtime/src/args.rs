@@ -30,6 +30,8 @@ pub enum Command {
     Plan(Plan),
     /// Show and feed the Kafka side of a running `isthmus dev`.
     Record(crate::record::Args),
+    /// Try rules on sample events before they are live, and look up functions.
+    Rule(crate::rule_test::Args),
 }
 
 /// `isthmus run`

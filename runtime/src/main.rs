@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use isthmus_runtime::args::{Args, Command};
-use isthmus_runtime::{dev, record, run, telemetry};
+use isthmus_runtime::{dev, record, rule_test, run, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => run::plan(&args),
         Command::Check(args) => Ok(run::check(&args)),
         Command::Record(args) => record::run(args).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Rule(args) => rule_test::run(&args).map_err(Into::into),
     };
     outcome.unwrap_or_else(|error| {
         run::complain(&format!("error: {error:#}"));

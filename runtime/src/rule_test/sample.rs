@@ -1,0 +1,156 @@
+//! One SQL text over one sample event: output, no match and why, or errors drawn at their place.
+
+use std::ops::Range;
+
+use isthmus_rules::diagnostic::nearest;
+use isthmus_rules::{
+    Column, Columns as _, Diagnostic, Environment, EvalError, Event, EventKind, From, Host, Limits, MapColumns, Row,
+    Rows, Rule, Text, Value, sql,
+};
+
+use super::{NO_MATCH, Report};
+use crate::manifest::problem::draw;
+use crate::manifest::{File, Problem, Severity};
+
+/// Positions in the list of files that problems point into.
+const SQL: usize = 0;
+const EVENT: usize = 1;
+
+/// Runs the rule as a pod would, on the clock and the variables of `host`.
+pub(super) fn run(sql: File, event: File, host: &dyn Host, styled: bool) -> Report {
+    let files = [sql, event];
+    let mut problems = Vec::new();
+    let result = try_rule(&files, host, &mut problems);
+    let drawn: Vec<String> = problems.iter().map(|problem| draw(problem, &files, styled)).collect();
+    let err = drawn.join("\n\n");
+    match result {
+        Some(Some(output)) => Report { out: output.to_json(), err, status: 0 },
+        Some(None) => Report { out: "no match".to_owned(), err, status: NO_MATCH },
+        None => Report { out: String::new(), err, status: 1 },
+    }
+}
+
+/// The output, or `Some(None)` without a match, or `None` when a problem is an error.
+fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> Option<Option<Value>> {
+    let columns = match sample(&files[EVENT].text) {
+        Ok(columns) => Some(columns),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    };
+    let rule = match Rule::compile(&files[SQL].text) {
+        Ok(compiled) => {
+            problems.extend(compiled.warnings.into_iter().map(of_compiler));
+            Some(compiled.rule)
+        }
+        Err(findings) => {
+            problems.extend(findings.into_iter().map(of_compiler));
+            None
+        }
+    };
+    let (rule, given) = (rule?, columns?);
+    let columns = given.clone().with_samples();
+    if !covers(&rule, &columns) {
+        let mut problem = not_covered(&rule, &columns);
+        if columns.kind() == EventKind::MessagePublish && given.columns().get(Column::Topic.name()).is_none() {
+            problem = problem.with_help("the event names no `topic`: this is the sample value");
+        }
+        problems.push(problem);
+        return Some(None);
+    }
+    let limits = Limits::default();
+    match rule.evaluate(&Event::new(&columns), &mut Environment::new(host, &limits, "sample")) {
+        Ok(Rows::NoMatch) => {
+            problems.extend(where_is_false(&rule));
+            Some(None)
+        }
+        Ok(Rows::One(row)) => Some(Some(row.to_value())),
+        Ok(Rows::Many(rows)) => Some(Some(Value::list(rows.iter().map(Row::to_value).collect()))),
+        Err(error) => {
+            problems.push(raised(error));
+            None
+        }
+    }
+}
+
+/// The event of a file.
+fn sample(text: &str) -> Result<MapColumns, Problem> {
+    const SHAPE: &str =
+        r#"write the event's columns as a JSON object, such as {"topic": "t/1", "payload": "{\"x\": 1}"}"#;
+    let value = Value::from_json(&Text::from(text)).map_err(|error| {
+        let mut at = error.at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let end = text[at..].chars().next().map_or(at, |next| at + next.len_utf8());
+        Problem::error(EVENT, at..end, format!("the event is not JSON: {}", error.problem)).with_help(SHAPE)
+    })?;
+    let Value::Map(columns) = value else {
+        return Err(about_event(format!("an event is a JSON object, not {}", value.type_name()), SHAPE));
+    };
+    MapColumns::new(columns.as_ref().clone()).map_err(|name| {
+        let names = || EventKind::ALL.iter().map(|kind| kind.event_name());
+        let help = match nearest(&name, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the events are: {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        about_event(format!("there is no event `{name}`"), help)
+    })
+}
+
+fn about_event(message: String, help: impl Into<String>) -> Problem {
+    Problem { span: None, ..Problem::error(EVENT, 0..0, message).with_help(help) }
+}
+
+fn of_compiler(finding: Diagnostic) -> Problem {
+    let severity = match finding.severity {
+        isthmus_rules::Severity::Warning => Severity::Warning,
+        isthmus_rules::Severity::Error => Severity::Error,
+    };
+    Problem { severity, help: finding.help, ..Problem::error(SQL, finding.span, finding.message) }
+}
+
+fn raised(error: EvalError) -> Problem {
+    let message = error.to_string();
+    // An exception that no expression caused (the payload as a whole is not JSON) has no place in the SQL.
+    let span = Some(error.span).filter(|span| !span.is_empty());
+    Problem { span, ..Problem::error(SQL, 0..0, message) }
+}
+
+/// Whether FROM covers the event. A record belongs to the Source that its `event` column names.
+fn covers(rule: &Rule, columns: &MapColumns) -> bool {
+    rule.selects(columns.kind(), columns.get(Column::Topic).as_text().unwrap_or_default())
+        || source(columns).is_some_and(|source| {
+            rule.from().iter().any(|entry| matches!(&entry.from, From::Source(name) if *name == source))
+        })
+}
+
+fn source(columns: &MapColumns) -> Option<String> {
+    let event = columns.get(Column::Event);
+    event.as_text()?.split_once(':').map(|(_, name)| name.to_owned())
+}
+
+fn not_covered(rule: &Rule, columns: &MapColumns) -> Problem {
+    let message = match columns.kind() {
+        EventKind::MessagePublish => {
+            format!("FROM does not cover topic {}", columns.get(Column::Topic).to_json())
+        }
+        EventKind::KafkaRecord => {
+            let source = source(columns).unwrap_or_default();
+            format!("FROM does not cover records of Source `{source}`: they are \"$sources/kafka_consumer:{source}\"")
+        }
+        kind => format!("FROM does not cover {} events: they are \"{}\"", kind.event_name(), kind.topic()),
+    };
+    let span = rule.from().first().map(|entry| entry.span.clone());
+    note(span, message)
+}
+
+fn where_is_false(rule: &Rule) -> Option<Problem> {
+    let condition = sql::parse(rule.sql()).ok()?.condition?;
+    Some(note(Some(condition.span), "WHERE is not true for this event".to_owned()))
+}
+
+fn note(span: Option<Range<usize>>, message: String) -> Problem {
+    Problem { severity: Severity::Note, span, ..Problem::error(SQL, 0..0, message) }
+}
