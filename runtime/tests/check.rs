@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use isthmus_api::{BridgeSpec, SinkSpec, SourceSpec, connector::Kafka, rule::Republish, source::TopicMapping};
 use isthmus_runtime::{
     check::{CheckReport, check},
     manifest::{self, File},
@@ -149,6 +150,46 @@ fn a_secret_that_is_not_base64_says_where_and_how_to_write_it() {
     let report = refused(&text);
     assert!(!report.contains("not base64"), "values are not shown");
     insta::assert_snapshot!(report);
+}
+
+#[test]
+fn defaults_of_the_schema_are_those_of_the_types() {
+    let text = "\
+apiVersion: isthmus.dev/v1alpha1
+kind: Bridge
+metadata: {name: fleet}
+spec: {}
+---
+apiVersion: isthmus.dev/v1alpha1
+kind: Connector
+metadata: {name: kafka}
+spec: {bridgeRef: {name: fleet}, kafka: {bootstrapServers: [\"kafka:9092\"]}}
+---
+apiVersion: isthmus.dev/v1alpha1
+kind: Sink
+metadata: {name: out}
+spec: {connectorRef: {name: kafka}, topic: out}
+---
+apiVersion: isthmus.dev/v1alpha1
+kind: Source
+metadata: {name: in}
+spec: {connectorRef: {name: kafka}, topicMapping: [{kafkaTopic: in}]}
+---
+apiVersion: isthmus.dev/v1alpha1
+kind: Rule
+metadata: {name: again}
+spec: {bridgeRef: {name: fleet}, sql: 'SELECT * FROM \"t\"', actions: [{name: a, republish: {topic: b}}]}
+";
+    let manifests = manifest::parse(vec![File { name: "minimal.yaml".to_owned(), text: text.to_owned() }]);
+    assert_eq!(manifests.problems, []);
+    let resources = manifests.resources;
+    assert_eq!(resources.bridges[0].spec, BridgeSpec::default());
+    assert_eq!(resources.connectors[0].spec.kafka, Kafka::new(vec!["kafka:9092".to_owned()]));
+    assert_eq!(resources.sinks[0].spec, SinkSpec::new("kafka", "out"));
+    assert_eq!(resources.sources[0].spec, SourceSpec::new("kafka", vec![TopicMapping::new("in")]));
+    let rule = &resources.rules[0].spec;
+    assert_eq!(rule.actions[0].republish, Some(Republish::new("b")));
+    assert_eq!((rule.enabled, rule.description.as_str()), (true, ""));
 }
 
 #[test]

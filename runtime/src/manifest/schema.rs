@@ -162,3 +162,56 @@ pub fn with_defaults(schema: &Value, object: &Value) -> Value {
 fn is(schema: &Value, kind: &str) -> bool {
     schema.get("type").is_some_and(|found| *found == json!(kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use isthmus_api::schema::{KINDS, schema_of};
+    use kube_cel::compile_schema;
+
+    use super::*;
+
+    fn rules_of(schema: &Value, path: &str, rules: &mut Vec<(String, Value)>) {
+        for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            rules.push((path.to_owned(), json!({"x-kubernetes-validations": [rule]})));
+        }
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            rules_of(field, &format!("{path}.{name}"), rules);
+        }
+        if let Some(items) = schema.get("items") {
+            rules_of(items, &format!("{path}[]"), rules);
+        }
+    }
+
+    #[test]
+    fn every_rule_of_the_schemas_can_be_evaluated() {
+        let mut rules = Vec::new();
+        for kind in KINDS {
+            rules_of(&schema_of(kind).unwrap(), kind, &mut rules);
+        }
+        assert!(rules.len() > 15, "found {}", rules.len());
+        for (path, schema) in rules {
+            assert!(!compile_schema(&schema).has_errors(), "{path}: {schema}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_inclusive() {
+        let field = |kind: &str, path: &str| schema_of(kind).unwrap().pointer(path).unwrap().clone();
+        let linger = field("Sink", "/properties/spec/properties/linger");
+        let batch = field("Sink", "/properties/spec/properties/maxBatchBytes");
+        let accepted = |schema: &Value, value: Value| Validator::new().validate(schema, &value, None).is_ok();
+        for (text, legal) in [("0s", true), ("1m", true), ("60000ms", true), ("1m1ms", false)] {
+            assert_eq!(accepted(&linger, json!(text)), legal, "{text}");
+        }
+        for (value, legal) in [
+            (json!("1Ki"), true),
+            (json!(1024), true),
+            (json!(1023), false),
+            (json!("100Mi"), true),
+            (json!("101Mi"), false),
+            (json!("1M"), true),
+        ] {
+            assert_eq!(accepted(&batch, value.clone()), legal, "{value}");
+        }
+    }
+}
