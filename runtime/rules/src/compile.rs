@@ -141,7 +141,8 @@ impl Checker<'_> {
             shape.add_any(item);
         }
         let item = Text::from(item);
-        (Body::Foreach(Foreach { bindings, collection: checked, item, each, incase }), condition, shape)
+        let foreach = Foreach { bindings, collection: checked, item, each, incase };
+        (Body::Foreach(Box::new(foreach)), condition, shape)
     }
 
     /// The name of an item without AS: a path gives itself, a string its text, anything else the SQL as written.

@@ -41,6 +41,7 @@ pub mod event;
 pub mod functions;
 pub mod limits;
 mod plan;
+pub mod reference;
 mod row;
 mod rule;
 pub mod sql;

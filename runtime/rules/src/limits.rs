@@ -4,8 +4,11 @@ use std::time::Duration;
 
 /// Longest SQL text in bytes.
 pub const MAX_SQL_BYTES: usize = 65_536;
-/// Deepest nesting of an SQL expression; also bounds the evaluator's use of the call stack.
-pub const MAX_EXPRESSION_DEPTH: u16 = 128;
+/// Most parentheses, calls, lists and the like inside each other in an SQL text; bounds the parser's use of the call
+/// stack.
+pub const MAX_EXPRESSION_NESTING: u16 = 64;
+/// Deepest tree of an SQL expression, in which `a + b + c` is two levels; bounds the evaluator's use of the call stack.
+pub const MAX_EXPRESSION_DEPTH: u16 = 256;
 /// Deepest nesting of a JSON text that is decoded, and of any value that is built.
 pub const MAX_VALUE_DEPTH: usize = 128;
 /// Longest jq program in bytes; also bounds the interpreter's use of the call stack while it reads one.

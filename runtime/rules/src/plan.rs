@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) enum Body {
     Select(Vec<Item>),
-    Foreach(Foreach),
+    Foreach(Box<Foreach>),
 }
 
 #[derive(Debug)]
@@ -170,12 +170,16 @@ impl Expr {
             }
             Node::Cond { branches, otherwise } => {
                 branches.iter().flat_map(|(when, then)| [when, then]).for_each(&mut *visit);
-                otherwise.iter().for_each(|expr| visit(expr));
+                if let Some(otherwise) = otherwise {
+                    visit(otherwise);
+                }
             }
             Node::Switch { subject, branches, otherwise } => {
                 visit(subject);
                 branches.iter().flat_map(|(when, then)| [when, then]).for_each(&mut *visit);
-                otherwise.iter().for_each(|expr| visit(expr));
+                if let Some(otherwise) = otherwise {
+                    visit(otherwise);
+                }
             }
         }
     }

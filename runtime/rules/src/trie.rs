@@ -232,13 +232,10 @@ impl<T> FilterTrie<T> {
     }
 
     fn add_child(&mut self, parent: u32, level: &str) -> u32 {
-        let child = match self.free.pop() {
-            Some(id) => id,
-            None => {
-                self.nodes.push(Node::new());
-                (self.nodes.len() - 1) as u32
-            }
-        };
+        let child = self.free.pop().unwrap_or(self.nodes.len() as u32);
+        if child as usize == self.nodes.len() {
+            self.nodes.push(Node::new());
+        }
         match level {
             "+" => self.nodes[parent as usize].plus = child,
             "#" => self.nodes[parent as usize].hash = child,

@@ -83,8 +83,11 @@ fn may_be_nested(expr: &Expr) -> bool {
             Some(text) => crate::value::path::looks_nested(text),
             None => matches!(value, crate::value::Value::List(_) | crate::value::Value::Map(_)),
         },
-        Node::Place(_) | Node::Slice(..) | Node::List(_) | Node::Call { .. } => true,
-        Node::Arithmetic(crate::plan::Arithmetic::Add, ..) => true,
+        Node::Place(_)
+        | Node::Slice(..)
+        | Node::List(_)
+        | Node::Call { .. }
+        | Node::Arithmetic(crate::plan::Arithmetic::Add, ..) => true,
         Node::Cond { branches, otherwise } | Node::Switch { branches, otherwise, .. } => {
             branches.iter().map(|(_, then)| then).chain(otherwise.as_deref()).any(may_be_nested)
         }

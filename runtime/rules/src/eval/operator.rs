@@ -132,12 +132,13 @@ pub(crate) fn slice(list: &Value, from: i128, to: i128) -> Computed {
     if from == 0 || to == 0 {
         return Err("0 is not an index: the first element is 1, the last -1".into());
     }
-    let last = items.len();
-    let start = if from > 0 { usize::try_from(from - 1).unwrap_or(last) } else { index_from(from, last).unwrap_or(0) };
+    let count = items.len();
+    let start =
+        if from > 0 { usize::try_from(from - 1).unwrap_or(count) } else { index_from(from, count).unwrap_or(0) };
     let end = if to > 0 {
-        usize::try_from(to).unwrap_or(last).min(last)
+        usize::try_from(to).unwrap_or(count).min(count)
     } else {
-        index_from(to, last).map_or(0, |at| at + 1)
+        index_from(to, count).map_or(0, |at| at + 1)
     };
     Ok(Value::list(items.get(start..end).unwrap_or_default().to_vec()))
 }

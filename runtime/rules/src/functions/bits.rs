@@ -49,7 +49,7 @@ fn shift(args: Args<'_>, direction: i128) -> Computed {
 }
 
 /// The bytes of an argument and its length in bits.
-fn binary<'v>(args: Args<'v>, at: usize) -> Result<(&'v [u8], usize), FunctionError> {
+fn binary(args: Args<'_>, at: usize) -> Result<(&[u8], usize), FunctionError> {
     match args.any(at) {
         Value::Bits(bits) => Ok((bits.bytes(), bits.len())),
         _ => args.bytes(at).map(|bytes| (bytes, bytes.len() * 8)),

@@ -56,15 +56,14 @@ impl Program {
                 "a program has at most {MAX_JQ_BYTES} bytes and {MAX_NESTING} brackets inside each other"
             ));
         }
-        let prelude = jaq_core::defs().chain(jaq_std::defs()).chain(natives::defs()).map(|def| -> Def<&str> { def });
+        let prelude = jaq_core::defs().chain(jaq_std::defs()).chain(natives::defs()).map(shortened);
         let Some(mut body) = load::parse(text, |parser| parser.term()) else { return failed(describe(text)) };
         let recursion = Recursion::of(&mut body);
         let main = Def { name: MAIN, args: Vec::new(), body };
         let defs = prelude.chain([main]).map(|def| guarded(def, &recursion));
         let arena = Arena::default();
-        let modules = match Loader::new(defs).load(&arena, File { code: MAIN, path: () }) {
-            Ok(modules) => modules,
-            Err(_) => return failed("the program cannot be read"),
+        let Ok(modules) = Loader::new(defs).load(&arena, File { code: MAIN, path: () }) else {
+            return failed("the program cannot be read");
         };
         match Compiler::default().with_funs(natives::funs()).compile(modules) {
             Ok(filter) => Ok(Self { filter, deep: !recursion.is_none() || text.len() > SHORT_BYTES }),
@@ -126,13 +125,11 @@ fn jq(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
         other => other.clone(),
     };
     let compiled;
-    let program = match call.prepared {
-        Some(Prepared::Jq(program)) => program,
-        _ => {
-            let text = args.text(0)?;
-            compiled = compile(text)?;
-            &compiled
-        }
+    let program = if let Some(Prepared::Jq(program)) = call.prepared {
+        program
+    } else {
+        compiled = compile(args.text(0)?)?;
+        &compiled
     };
     let outputs = protected(|| {
         let deadline = call.env.host.monotonic() + timeout;
@@ -185,6 +182,11 @@ fn nesting(text: &str) -> usize {
     })
 }
 
+/// The library's definitions live as long as the process; here they meet a program that does not.
+fn shortened<'s>(def: Def<&'static str>) -> Def<&'s str> {
+    def
+}
+
 /// What is wrong with a program that does not parse.
 fn describe(text: &str) -> String {
     let near = |part: &str| match part.chars().next() {
@@ -202,7 +204,7 @@ fn describe(text: &str) -> String {
             };
         }
     };
-    match load::Parser::new(&tokens).parse(|parser| parser.term()) {
+    match load::Parser::new(&tokens).parse(load::Parser::term) {
         Err(errors) => match errors.first() {
             Some((expected, found)) => {
                 let found = found.map_or("", |token| token.0);

@@ -79,13 +79,13 @@ fn expand(by: &str, found: &Captures<'_>) -> String {
             '&' => out.push_str(group(0)),
             '\\' => {
                 let tail = rest.as_str();
-                let (digits, skip) = match tail.strip_prefix("g{").and_then(|tail| tail.split_once('}')) {
-                    Some((digits, _)) => (digits, digits.len() + 3),
-                    None => {
-                        let bare = tail.strip_prefix('g').unwrap_or(tail);
-                        let length = bare.bytes().take(2).take_while(u8::is_ascii_digit).count();
-                        (&bare[..length], tail.len() - bare.len() + length)
-                    }
+                let braced = tail.strip_prefix("g{").and_then(|tail| tail.split_once('}'));
+                let (digits, skip) = if let Some((digits, _)) = braced {
+                    (digits, digits.len() + 3)
+                } else {
+                    let bare = tail.strip_prefix('g').unwrap_or(tail);
+                    let length = bare.bytes().take(2).take_while(u8::is_ascii_digit).count();
+                    (&bare[..length], tail.len() - bare.len() + length)
                 };
                 if let Ok(number) = digits.parse() {
                     out.push_str(group(number));

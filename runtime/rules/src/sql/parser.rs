@@ -6,7 +6,7 @@ use super::ast::{Body, Expr, ExprKind, Item, Path, Query, Span, Step, Topic};
 use super::lexer::lex;
 use super::token::{Keyword, Kind, Symbol, Token};
 use crate::diagnostic::Diagnostic;
-use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_SQL_BYTES};
+use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NESTING, MAX_SQL_BYTES};
 
 pub(super) type Parsed<T> = Result<T, Diagnostic>;
 
@@ -132,7 +132,7 @@ impl Parser {
             Some((from, to)) => ExprKind::Slice(path, from, to),
             None => ExprKind::Path(path),
         };
-        self.node(kind, span, 0)
+        node(kind, span, 0)
     }
 
     fn segment(&mut self) -> Parsed<String> {
@@ -190,18 +190,10 @@ impl Parser {
 
     // What the functions above and in `expression` are made of.
 
-    /// Makes a node whose deepest part has depth `inside`.
-    fn node(&self, kind: ExprKind, span: Span, inside: u16) -> Parsed<Expr> {
-        if inside >= MAX_EXPRESSION_DEPTH {
-            return Err(too_deep(span));
-        }
-        Ok(Expr { kind, span, depth: inside + 1 })
-    }
-
     /// Counts a level of recursion; the caller counts it back.
     fn enter(&mut self) -> Parsed<()> {
-        if self.nesting >= MAX_EXPRESSION_DEPTH {
-            return Err(too_deep(self.span()));
+        if self.nesting >= MAX_EXPRESSION_NESTING {
+            return Err(too_deep(self.span(), MAX_EXPRESSION_NESTING));
         }
         self.nesting += 1;
         Ok(())
@@ -260,7 +252,16 @@ enum Index {
     Range(i128, i128),
 }
 
-fn too_deep(span: Span) -> Diagnostic {
-    Diagnostic::error(span, format!("the expression is nested more than {MAX_EXPRESSION_DEPTH} levels deep"))
-        .with_help("name parts of it with AS in SELECT and use the names")
+/// Makes a node whose deepest part has depth `inside`.
+fn node(kind: ExprKind, span: Span, inside: u16) -> Parsed<Expr> {
+    if inside >= MAX_EXPRESSION_DEPTH {
+        return Err(too_deep(span, MAX_EXPRESSION_DEPTH));
+    }
+    Ok(Expr { kind, span, depth: inside + 1 })
+}
+
+fn too_deep(span: Span, limit: u16) -> Diagnostic {
+    Diagnostic::error(span, format!("the expression is nested more than {limit} levels deep")).with_help(
+        "name parts of it with AS in SELECT and use the names; write `a IN (1, 2)` for a long `a = 1 OR a = 2`",
+    )
 }

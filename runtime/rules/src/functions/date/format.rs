@@ -40,7 +40,9 @@ pub(super) struct Read {
     pub(super) offset: Option<i32>,
 }
 
-const DIRECTIVES: &[(&str, fn() -> Part)] = &[
+type Directive = (&'static str, fn() -> Part);
+
+const DIRECTIVES: &[Directive] = &[
     ("%Y", || Part::Year),
     ("%m", || Part::Month),
     ("%d", || Part::Day),

@@ -132,13 +132,13 @@ pub(super) fn may_go_on(world: &World<'_>) -> bool {
 }
 
 /// The native filter behind [`LOOK`]: true, or an end that the program cannot catch.
-pub(super) fn look<'a>((ctx, _): Cv<'a, Jq>) -> ValXs<'a, Val> {
+pub(super) fn look((ctx, _): Cv<'_, Jq>) -> ValXs<'_, Val> {
     let go_on = may_go_on(ctx.data());
     Box::new(std::iter::once(if go_on { Ok(Val::Bool(true)) } else { Err(Exn::halt(1)) }))
 }
 
 /// The native filter behind [`LOOK_AT_NESTING`].
-pub(super) fn look_at_nesting<'a>(cv: Cv<'a, Jq>) -> ValXs<'a, Val> {
+pub(super) fn look_at_nesting(cv: Cv<'_, Jq>) -> ValXs<'_, Val> {
     NESTED.set(NESTED.get() + 1);
     if NESTED.get() > JQ_NESTED_CALLS {
         trip(Trip::Stack);

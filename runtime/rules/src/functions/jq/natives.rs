@@ -54,7 +54,7 @@ pub(super) fn funs() -> impl Iterator<Item = Fun<Jq>> {
 }
 
 /// `range(from; to; by)`, one look at the guard for each number.
-fn range<'a>((mut ctx, _): Cv<'a, Jq>) -> ValXs<'a, Val> {
+fn range((mut ctx, _): Cv<'_, Jq>) -> ValXs<'_, Val> {
     let (by, to, from) = (ctx.pop_var(), ctx.pop_var(), ctx.pop_var());
     let zero = Val::Int(0);
     let mut next = Some(from);

@@ -1,9 +1,10 @@
-//! Puts a look at the guard at the beginning of every definition, and finds out which definitions call themselves.
+//! Puts looks at the guard wherever a program can multiply its work (definitions, `,`, `.[]`, `..`), and finds out which
+//! definitions call themselves.
 
 use std::collections::{HashMap, HashSet};
 
 use jaq_core::load::lex::StrPart;
-use jaq_core::load::parse::{Def, Term};
+use jaq_core::load::parse::{BinaryOp, Def, Term};
 use jaq_core::path::Part;
 
 use super::guard::{LOOK, LOOK_AT_NESTING};
@@ -37,7 +38,7 @@ impl<'s> Recursion<'s> {
             }
             false
         };
-        Self(calls.keys().copied().filter(|name| reaches_itself(&name)).collect())
+        Self(calls.keys().copied().filter(|name| reaches_itself(name)).collect())
     }
 
     /// Whether there is none.
@@ -48,17 +49,29 @@ impl<'s> Recursion<'s> {
 
 /// The definition with its looks.
 pub(super) fn guarded<'s>(mut def: Def<&'s str>, recursion: &Recursion<'s>) -> Def<&'s str> {
+    each_term(&mut def.body, &mut |term| match term {
+        Term::BinOp(_, BinaryOp::Comma, right) => look_before(right, LOOK),
+        Term::Recurse => look_before(term, LOOK),
+        Term::Path(_, path) if path.0.iter().any(|(part, _)| matches!(part, Part::Range(None, None))) => {
+            look_before(term, LOOK);
+        }
+        Term::Def(defs, _) => defs.iter_mut().for_each(|def| add_look(def, recursion)),
+        _ => {}
+    });
     add_look(&mut def, recursion);
-    each_def(&mut def.body, &mut |def| add_look(def, recursion));
     def
+}
+
+/// `term` becomes `if LOOK then term else . end`, which has the paths of `term` and can still be a tail call.
+fn look_before(term: &mut Term<&str>, look: &'static str) {
+    let look = Term::Call(look, Vec::new());
+    *term = Term::IfThenElse(vec![(look, std::mem::take(term))], Some(Box::new(Term::Id)));
 }
 
 fn add_look<'s>(def: &mut Def<&'s str>, recursion: &Recursion<'s>) {
     // Filters passed on and on hold each other: such calls are counted.
     let nesting = recursion.0.contains(def.name) && def.args.iter().any(|arg| !arg.starts_with('$'));
-    let look = Term::Call(if nesting { LOOK_AT_NESTING } else { LOOK }, Vec::new());
-    let body = std::mem::take(&mut def.body);
-    def.body = Term::IfThenElse(vec![(look, body)], Some(Box::new(Term::Id)));
+    look_before(&mut def.body, if nesting { LOOK_AT_NESTING } else { LOOK });
 }
 
 fn each_def<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Def<&'s str>)) {
@@ -69,9 +82,8 @@ fn each_def<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Def<&'s str
     });
 }
 
-/// Visits a term, then what is inside it, the bodies of definitions too.
+/// Visits what is inside a term, the bodies of definitions too, then the term.
 fn each_term<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Term<&'s str>)) {
-    visit(term);
     match term {
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => {}
         Term::Str(_, parts) => {
@@ -81,11 +93,17 @@ fn each_term<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Term<&'s s
                 }
             }
         }
-        Term::Arr(inner) => inner.iter_mut().for_each(|term| each_term(term, visit)),
+        Term::Arr(inner) => {
+            for term in inner.iter_mut() {
+                each_term(term, visit);
+            }
+        }
         Term::Obj(entries) => {
             for (key, value) in entries {
                 each_term(key, visit);
-                value.iter_mut().for_each(|term| each_term(term, visit));
+                for term in value.iter_mut() {
+                    each_term(term, visit);
+                }
             }
         }
         Term::Neg(term) | Term::Label(_, term) => each_term(term, visit),
@@ -95,24 +113,36 @@ fn each_term<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Term<&'s s
         }
         Term::Fold(_, source, _, terms) => {
             each_term(source, visit);
-            terms.iter_mut().for_each(|term| each_term(term, visit));
+            for term in terms.iter_mut() {
+                each_term(term, visit);
+            }
         }
         Term::TryCatch(term, catch) => {
             each_term(term, visit);
-            catch.iter_mut().for_each(|term| each_term(term, visit));
+            for term in catch.iter_mut() {
+                each_term(term, visit);
+            }
         }
         Term::IfThenElse(branches, otherwise) => {
             for (condition, then) in branches {
                 each_term(condition, visit);
                 each_term(then, visit);
             }
-            otherwise.iter_mut().for_each(|term| each_term(term, visit));
+            for term in otherwise.iter_mut() {
+                each_term(term, visit);
+            }
         }
         Term::Def(defs, term) => {
-            defs.iter_mut().for_each(|def| each_term(&mut def.body, visit));
+            for def in defs {
+                each_term(&mut def.body, visit);
+            }
             each_term(term, visit);
         }
-        Term::Call(_, args) => args.iter_mut().for_each(|term| each_term(term, visit)),
+        Term::Call(_, args) => {
+            for term in args.iter_mut() {
+                each_term(term, visit);
+            }
+        }
         Term::Path(term, path) => {
             each_term(term, visit);
             for (part, _) in &mut path.0 {
@@ -123,4 +153,5 @@ fn each_term<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Term<&'s s
             }
         }
     }
+    visit(term);
 }

@@ -35,6 +35,7 @@ fn programs_give_the_answers_of_jq() {
         ("to_entries", r#"{"a":1}"#, r#"[[{"key":"a","value":1}]]"#),
         (".a.b |= . + 1", r#"{"a":{"b":1}}"#, r#"[{"a":{"b":2}}]"#),
         ("del(.a)", r#"{"a":1,"b":2}"#, r#"[{"b":2}]"#),
+        ("[limit(1000; repeat(1))] | length", "null", "[1000]"),
         ("[limit(3; repeat(1))]", "null", "[[1,1,1]]"),
         ("reduce range(5) as $i (0; . + $i)", "null", "[10]"),
         ("def f: if . > 99 then . else . + 1 | f end; f", "0", "[100]"),
@@ -90,6 +91,11 @@ fn programs_without_an_end_are_ended() {
         "path(repeat(.))",
         "def f: reduce f as $x (0; .); f",
         "label $out | repeat(1) | empty",
+        "(., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | \
+         (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | empty",
+        "[range(1000)] | .[] as $a | .[] as $b | .[] as $c | .[] as $d | empty",
+        "[range(1000)] | first(.. | .. | .. | .. | .. | empty)",
+        "[range(1000)] | [.[] | select(false)?, .[]?] | length | . as $n | [range($n)] | .[] = (range(1e9) | empty)",
     ] {
         let outcome = outcome(program, "[1]");
         assert!(matches!(outcome, Outcome::Error(_)), "{program}: {outcome}");

@@ -109,11 +109,10 @@ impl Val {
     /// The value outside of jq: NaN and infinities, which JSON does not have, become null.
     pub(super) fn to_value(&self) -> Result<Value, FunctionError> {
         Ok(match self {
-            Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(*value),
             Self::Int(value) => Value::Int(*value),
             Self::Float(value) if value.is_finite() => Value::Float(*value),
-            Self::Float(_) => Value::Null,
+            Self::Float(_) | Self::Null => Value::Null,
             Self::Text(text) => Value::Text(text.clone()),
             Self::List(tree) => Value::list(tree.items.iter().map(Self::to_value).collect::<Result<_, _>>()?),
             Self::Map(tree) => {

@@ -2,7 +2,7 @@
 
 use super::super::ast::{Binary, Expr, ExprKind, Span, Unary};
 use super::super::token::{Keyword, Kind, Symbol};
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, node};
 use crate::diagnostic::Diagnostic;
 
 impl Parser {
@@ -17,7 +17,7 @@ impl Parser {
         let mut left = self.and()?;
         while self.eat_keyword(Keyword::Or) {
             let right = self.and()?;
-            left = self.binary(Binary::Or, left, right)?;
+            left = Self::binary(Binary::Or, left, right)?;
         }
         Ok(left)
     }
@@ -26,7 +26,7 @@ impl Parser {
         let mut left = self.not()?;
         while self.eat_keyword(Keyword::And) {
             let right = self.not()?;
-            left = self.binary(Binary::And, left, right)?;
+            left = Self::binary(Binary::And, left, right)?;
         }
         Ok(left)
     }
@@ -39,7 +39,7 @@ impl Parser {
         self.enter()?;
         let operand = self.not();
         self.nesting -= 1;
-        self.unary(Unary::Not, start, operand?)
+        Self::unary(Unary::Not, start, operand?)
     }
 
     fn comparison(&mut self) -> Parsed<Expr> {
@@ -54,7 +54,7 @@ impl Parser {
             return Ok(left);
         };
         let right = self.sum()?;
-        let whole = self.binary(op, left, right)?;
+        let whole = Self::binary(op, left, right)?;
         if self.comparison_operator()?.is_some() {
             let at = self.at - 1;
             return Err(Diagnostic::error(self.tokens[at].span.clone(), "comparisons do not chain")
@@ -92,7 +92,7 @@ impl Parser {
         self.require(Symbol::CloseParen)?;
         let span = subject.span.start..self.previous_end();
         let inside = deepest(&options).max(subject.depth);
-        self.node(ExprKind::In { subject: Box::new(subject), options, negated }, span, inside)
+        node(ExprKind::In { subject: Box::new(subject), options, negated }, span, inside)
     }
 
     fn sum(&mut self) -> Parsed<Expr> {
@@ -105,7 +105,7 @@ impl Parser {
             };
             self.at += 1;
             let right = self.product()?;
-            left = self.binary(op, left, right)?;
+            left = Self::binary(op, left, right)?;
         }
     }
 
@@ -121,7 +121,7 @@ impl Parser {
             };
             self.at += 1;
             let right = self.sign()?;
-            left = self.binary(op, left, right)?;
+            left = Self::binary(op, left, right)?;
         }
     }
 
@@ -136,7 +136,7 @@ impl Parser {
         self.enter()?;
         let operand = self.sign();
         self.nesting -= 1;
-        self.unary(op, start, operand?)
+        Self::unary(op, start, operand?)
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
@@ -166,7 +166,7 @@ impl Parser {
             _ => return self.expected("an expression"),
         };
         self.at += 1;
-        self.node(kind, span, 0)
+        node(kind, span, 0)
     }
 
     fn path(&mut self) -> Parsed<Expr> {
@@ -191,7 +191,7 @@ impl Parser {
         }
         let span = name_span.start..self.previous_end();
         let inside = deepest(&args);
-        self.node(ExprKind::Call { name, name_span, args }, span, inside)
+        node(ExprKind::Call { name, name_span, args }, span, inside)
     }
 
     fn list(&mut self) -> Parsed<Expr> {
@@ -203,7 +203,7 @@ impl Parser {
             self.require(Symbol::Range)?;
             let to = self.signed_int("the end of the range")?.1;
             self.require(Symbol::CloseBracket)?;
-            return self.node(ExprKind::Range(from, to), start..self.previous_end(), 0);
+            return node(ExprKind::Range(from, to), start..self.previous_end(), 0);
         }
         let mut items = Vec::new();
         if !self.eat(Symbol::CloseBracket) {
@@ -214,7 +214,7 @@ impl Parser {
             self.require(Symbol::CloseBracket)?;
         }
         let inside = deepest(&items);
-        self.node(ExprKind::List(items), start..self.previous_end(), inside)
+        node(ExprKind::List(items), start..self.previous_end(), inside)
     }
 
     fn case(&mut self) -> Parsed<Expr> {
@@ -240,17 +240,17 @@ impl Parser {
         let parts = branches.iter().flat_map(|(when, then)| [when, then]);
         let inside = parts.chain(subject.as_deref()).chain(otherwise.as_deref()).map(|part| part.depth).max();
         let span = start..self.previous_end();
-        self.node(ExprKind::Case { subject, branches, otherwise }, span, inside.unwrap_or(0))
+        node(ExprKind::Case { subject, branches, otherwise }, span, inside.unwrap_or(0))
     }
 
-    fn unary(&self, op: Unary, start: usize, operand: Expr) -> Parsed<Expr> {
+    fn unary(op: Unary, start: usize, operand: Expr) -> Parsed<Expr> {
         let (span, inside): (Span, u16) = (start..operand.span.end, operand.depth);
-        self.node(ExprKind::Unary(op, Box::new(operand)), span, inside)
+        node(ExprKind::Unary(op, Box::new(operand)), span, inside)
     }
 
-    fn binary(&self, op: Binary, left: Expr, right: Expr) -> Parsed<Expr> {
+    fn binary(op: Binary, left: Expr, right: Expr) -> Parsed<Expr> {
         let (span, inside) = (left.span.start..right.span.end, left.depth.max(right.depth));
-        self.node(ExprKind::Binary(op, Box::new(left), Box::new(right)), span, inside)
+        node(ExprKind::Binary(op, Box::new(left), Box::new(right)), span, inside)
     }
 }
 
