@@ -13,14 +13,16 @@
 //! resource that the API server stored needs no second check of its own shape; what needs several resources
 //! or a compiler (references, SQL, templates) is checked when a plan is rendered.
 //!
-//! This crate owns the shapes and [`schema`], which turns them into CustomResourceDefinitions. It holds no
-//! client, no runtime and no file access; `crdgen` (a binary beside this library) writes `crds/yaml`.
+//! This crate owns the shapes and [`schema`], which turns them into `CustomResourceDefinition`s. It holds
+//! no client, no runtime and no file access; `crdgen` (a binary beside this library) writes what is [`generated`].
 
 pub mod bridge;
 pub mod condition;
 pub mod connector;
 pub mod duration;
+pub mod generated;
 pub mod reference;
+pub mod reference_page;
 pub mod rule;
 pub mod schema;
 pub mod sink;

@@ -1,4 +1,4 @@
-//! From Rust types to CustomResourceDefinitions as the API server takes them.
+//! From Rust types to `CustomResourceDefinition`s as the API server takes them.
 //!
 //! Owns what the derives cannot say (bounds of durations and sizes, list keys, CEL rules) and the last pass over
 //! each definition. `crdgen` writes the result to `crds/yaml`; local mode validates manifests against it.

@@ -65,7 +65,7 @@ pub struct SourceSpec {
     #[serde(default = "max_wait")]
     #[schemars(transform = between_durations("0s", "5m"))]
     pub max_wait: Duration,
-    /// How often offsets are committed: of records that were delivered, never of others (row X3).
+    /// How often offsets are committed: of records that were delivered, never of others.
     #[serde(default = "offset_commit_interval")]
     #[schemars(transform = between_durations("100ms", "1h"))]
     pub offset_commit_interval: Duration,
@@ -83,7 +83,7 @@ pub struct TopicMapping {
     )]
     pub kafka_topic: String,
     /// Template of the MQTT topic that records are published to, such as `cmd/${.key}`. Absent: for rules only.
-    /// A missing variable is empty text (row C6).
+    /// A missing variable is empty text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub mqtt_topic: Option<String>,
@@ -92,7 +92,7 @@ pub struct TopicMapping {
     #[schemars(range(min = 0, max = 1))]
     pub qos: u8,
     /// Template of the MQTT payload; `${.}` is the whole record as JSON: `value`, `key`, `headers`, `topic`,
-    /// `offset`, `ts`, `ts_type`. A missing variable is empty text (row C6).
+    /// `offset`, `ts`, `ts_type`. A missing variable is empty text.
     #[serde(default = "payload_template")]
     #[schemars(length(max = 65536))]
     pub payload_template: String,

@@ -43,7 +43,7 @@ pub enum AdminError {
         address: SocketAddr,
     },
     /// The address cannot be bound for another reason.
-    #[error("the admin address {address} cannot be used: {source}; choose another with `--admin HOST:PORT`")]
+    #[error("the admin address {address} cannot be used: choose another with `--admin HOST:PORT`")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -52,7 +52,7 @@ pub enum AdminError {
         source: io::Error,
     },
     /// The listener failed while serving.
-    #[error("the admin port stopped answering: {0}")]
+    #[error("the admin port stopped answering")]
     Serve(#[source] io::Error),
 }
 

@@ -93,6 +93,7 @@ pub fn load(paths: &[PathBuf]) -> Manifests {
                 help: Some(help.to_owned()),
                 file: Some(position),
                 span: None,
+                secret: false,
             });
             String::new()
         });
@@ -216,6 +217,7 @@ impl Manifests {
             help: finding.help.clone(),
             file: origin.map(|origin| origin.file),
             span,
+            secret: false,
         }
     }
 }

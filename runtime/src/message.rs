@@ -48,10 +48,18 @@ pub struct MessageIds {
     next: AtomicU32,
 }
 
+impl Default for MessageIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MessageIds {
-    /// A sequence of ids for the publisher with this process-wide number.
-    pub fn new(publisher: u32) -> Self {
+    /// The ids of one more publisher of this process.
+    pub fn new() -> Self {
+        static PUBLISHERS: AtomicU32 = AtomicU32::new(0);
         static PROCESS: std::sync::LazyLock<u16> = std::sync::LazyLock::new(|| fastrand::u16(..));
+        let publisher = PUBLISHERS.fetch_add(1, Ordering::Relaxed);
         Self { origin: (u128::from(*PROCESS) << 64) | (u128::from(publisher) << 32), next: AtomicU32::new(1) }
     }
 
@@ -116,4 +124,18 @@ pub struct Message {
 /// Milliseconds since the Unix epoch.
 pub fn now_millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_different_publishers_never_meet_and_follow_time() {
+        let (one, other) = (MessageIds::new(), MessageIds::new());
+        let ids = [one.next(5), one.next(5), other.next(5), other.next(5)];
+        assert!(ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id)), "{ids:?}");
+        assert!(one.next(6) > other.next(5));
+        assert_eq!(one.next(7).to_string().len(), 32);
+    }
 }

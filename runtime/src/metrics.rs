@@ -19,7 +19,7 @@ pub use self::process::Process;
 pub use self::table::METRICS;
 use crate::status::Snapshot;
 
-/// Content type of [`encode`]: OpenMetrics 1.0, which Prometheus and its relatives read.
+/// Content type of [`encode`]: `OpenMetrics` 1.0, which Prometheus and its relatives read.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How a metric moves.

@@ -39,11 +39,11 @@ pub enum Command {
     Write(Write),
 }
 
-/// What went wrong, in words for the terminal.
+/// What went wrong, in words for the terminal. The causes are in the chain of sources, not in the text.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Nobody answers on the admin address.
-    #[error("no local mode answers on {url}: start `isthmus dev FILE` first, or point --admin at it ({source})")]
+    #[error("no local mode answers on {url}: start `isthmus dev FILE` first, or point --admin at it")]
     NoLocalMode {
         /// The address.
         url: String,
@@ -62,7 +62,7 @@ pub enum RecordError {
         why: &'static str,
     },
     /// Kafka does not say which topics there are.
-    #[error("Kafka at {bootstrap_servers} does not answer: {source}")]
+    #[error("Kafka at {bootstrap_servers} does not answer")]
     Silent {
         /// `host:port`, comma separated.
         bootstrap_servers: String,
@@ -79,7 +79,7 @@ pub enum RecordError {
         topics: Vec<String>,
     },
     /// A record could not be read.
-    #[error("topic {topic:?} cannot be read: {source}")]
+    #[error("topic {topic:?} cannot be read")]
     Read {
         /// The topic.
         topic: String,
@@ -88,7 +88,7 @@ pub enum RecordError {
         source: KafkaError,
     },
     /// A record could not be written.
-    #[error("the record cannot be written to topic {topic:?}: {source}")]
+    #[error("the record cannot be written to topic {topic:?}")]
     Write {
         /// The topic.
         topic: String,
@@ -97,7 +97,7 @@ pub enum RecordError {
         source: KafkaError,
     },
     /// The terminal or the pipe is gone.
-    #[error("standard input or output: {0}")]
+    #[error("standard input or output fails")]
     Io(#[from] io::Error),
 }
 

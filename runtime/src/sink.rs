@@ -84,8 +84,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Makes a rule's output a record and takes responsibility for it. In `Sync` mode the tracker gets its receipt when
-    /// Kafka has answered; in `Async` mode the record is safe as soon as it is in the buffer.
+    /// Makes a rule's output a record and takes responsibility for it. In `Sync` mode, and for records of a Source, the
+    /// receipt is resolved when Kafka has answered; in `Async` mode a record is safe as soon as it is in the buffer.
     pub fn write(
         &self,
         row: &Row,
@@ -98,11 +98,14 @@ impl Sink {
             ActionError::Rejected(format!("Sink {}: {problem}", self.core.name))
         })?;
         let mut receipt = None;
-        if let Some(tracker) = tracker.as_deref_mut()
-            && writing.request_mode == RequestMode::Sync
-        {
-            tracker.patience(writing.sync_timeout);
-            receipt = Some(tracker.receipt());
+        if let Some(tracker) = tracker.as_deref_mut() {
+            // A Source can wait: its offset is committed when the record is in Kafka, whatever the mode (row X3).
+            if tracker.waits_for_delivery() {
+                receipt = Some(tracker.receipt());
+            } else if writing.request_mode == RequestMode::Sync {
+                tracker.patience(writing.sync_timeout);
+                receipt = Some(tracker.receipt());
+            }
         }
         let waits = receipt.is_some();
         match self.core.store(&topic, record, receipt) {

@@ -1,4 +1,5 @@
 //! What `isthmus check` says to mistakes in manifests: each with its file, line and fix.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot do its work fails its test")]
 
 use std::path::{Path, PathBuf};
 
@@ -145,7 +146,9 @@ fn secrets_of_the_same_file_are_found_and_never_shown() {
 fn a_secret_that_is_not_base64_says_where_and_how_to_write_it() {
     let text = quickstart_with("    anonymous: Allow", "    usersSecretRef: {name: users}")
         + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: users}\ndata: {car-8: 'not base64'}\n";
-    insta::assert_snapshot!(refused(&text));
+    let report = refused(&text);
+    assert!(!report.contains("not base64"), "values are not shown");
+    insta::assert_snapshot!(report);
 }
 
 #[test]

@@ -176,6 +176,19 @@ impl Process {
         Ok(())
     }
 
+    /// An error while a thread is in another state than stopped by a signal.
+    pub fn all_threads_stopped(&self) -> Result<()> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+            // PID (NAME) STATE …, where NAME may hold anything.
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            if state != Some('T') {
+                bail!("a thread is not stopped: {stat}");
+            }
+        }
+        Ok(())
+    }
+
     /// Resident memory.
     pub fn resident_memory(&self) -> Result<Memory> {
         let path = format!("/proc/{}/status", self.pid());

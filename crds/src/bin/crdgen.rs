@@ -1,14 +1,17 @@
-//! Writes the CustomResourceDefinitions to a folder: `crdgen crds/yaml`.
+//! Writes what is generated from the types, the definitions in `crds/yaml` and the reference in `docs/api.md`:
+//! `cargo run -p isthmus-api --bin crdgen`.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
 fn main() -> anyhow::Result<()> {
-    let folder: PathBuf = std::env::args_os().nth(1).context("name the folder to write to: crdgen crds/yaml")?.into();
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    for (name, text) in isthmus_api::yaml::files()? {
-        let path = folder.join(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate has no parent folder")?;
+    for (name, text) in isthmus_api::generated::files()? {
+        let path = root.join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())

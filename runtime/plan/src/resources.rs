@@ -1,6 +1,6 @@
 //! The resources that a plan is rendered from, indexed by name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 use kube::{Resource, ResourceExt as _};
@@ -46,15 +46,18 @@ pub(crate) fn index<'a, K: Resource<DynamicType = ()>>(
     let mut by_name = BTreeMap::new();
     for object in all.iter().filter(|object| namespace(*object) == in_namespace) {
         let name = object.name_any();
-        if by_name.contains_key(&name) {
-            let object = reference(object);
-            let message = format!("there is already a {} called `{name}`", object.kind);
-            findings.push(
-                Finding::error(&object, "metadata.name", reason::DUPLICATE_NAME, message)
-                    .with_help("give one of them another name, or remove it"),
-            );
-        } else {
-            by_name.insert(name, object);
+        match by_name.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(object);
+            }
+            Entry::Occupied(first) => {
+                let object = reference(object);
+                let message = format!("there is already a {} called `{}`", object.kind, first.key());
+                findings.push(
+                    Finding::error(&object, "metadata.name", reason::DUPLICATE_NAME, message)
+                        .with_help("give one of them another name, or remove it"),
+                );
+            }
         }
     }
     by_name

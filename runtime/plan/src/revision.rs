@@ -1,5 +1,7 @@
 //! The revision of a plan: a hash of its content.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::Plan;
@@ -13,5 +15,9 @@ pub fn of(plan: &Plan) -> String {
     if serde_json::to_writer(&mut hasher, &parts).is_err() {
         return String::new();
     }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

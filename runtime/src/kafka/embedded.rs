@@ -25,13 +25,13 @@ pub const PARTITIONS: i32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// The mock cluster could not be set up: no loopback port, no memory.
-    #[error("the embedded Kafka broker does not start: {0}; try `--kafka HOST:PORT` with a Kafka of your own")]
+    #[error("the embedded Kafka broker does not start: try `--kafka HOST:PORT` with a Kafka of your own")]
     Start(#[source] KafkaError),
     /// The thread that owns the broker could not be started, or is gone.
     #[error("the embedded Kafka broker has no thread to run on")]
     Thread,
     /// A topic could not be created.
-    #[error("topic {topic:?} cannot be created in the embedded Kafka broker: {source}")]
+    #[error("topic {topic:?} cannot be created in the embedded Kafka broker")]
     Topic {
         /// Its name.
         topic: String,

@@ -50,6 +50,7 @@ pub(super) fn read(file: usize, root: &Node, manifests: &mut Manifests) -> Optio
                 help: None,
                 file: Some(file),
                 span: Some(place::of_path(root, "kind")),
+                secret: false,
             });
             return None;
         }
@@ -61,17 +62,15 @@ pub(super) fn read(file: usize, root: &Node, manifests: &mut Manifests) -> Optio
 }
 
 fn header(file: usize, root: &Node, field: &str, example: &str, manifests: &mut Manifests) -> Option<String> {
-    match root.get(field).and_then(Node::as_str) {
-        Some(text) => Some(text.to_owned()),
-        None => {
-            let span = place::of_path(root, field);
-            manifests.problems.push(
-                Problem::error(file, span, format!("this document has no `{field}`"))
-                    .with_help(format!("a resource starts with it, for example `{field}: {example}`")),
-            );
-            None
-        }
+    let text = root.get(field).and_then(Node::as_str);
+    if text.is_none() {
+        let span = place::of_path(root, field);
+        manifests.problems.push(
+            Problem::error(file, span, format!("this document has no `{field}`"))
+                .with_help(format!("a resource starts with it, for example `{field}: {example}`")),
+        );
     }
+    text.map(str::to_owned)
 }
 
 enum Whose {

@@ -30,6 +30,8 @@ pub struct Problem {
     pub file: Option<usize>,
     /// Bytes of that file; `None` when it is about the file as a whole.
     pub span: Option<Range<usize>>,
+    /// The line holds a secret: only its number is shown.
+    pub secret: bool,
 }
 
 impl Problem {
@@ -42,6 +44,7 @@ impl Problem {
             help: None,
             file: Some(file),
             span: Some(span),
+            secret: false,
         }
     }
 
@@ -73,11 +76,13 @@ pub fn draw(problem: &Problem, files: &[File], styled: bool) -> String {
     if let Some(resource) = &problem.resource {
         title = format!("{resource}: {title}");
     }
-    if let Some(file) = file.filter(|_| problem.span.is_none()) {
-        title = format!("{}: {title}", file.name);
+    let shown = problem.span.as_ref().filter(|_| !problem.secret);
+    if let Some(file) = file.filter(|_| shown.is_none()) {
+        let line = problem.span.as_ref().map(|span| format!(":{}", line_of(&file.text, span.start)));
+        title = format!("{}{}: {title}", file.name, line.unwrap_or_default());
     }
     let mut group = Group::with_title(level.primary_title(title));
-    if let (Some(file), Some(span)) = (file, &problem.span) {
+    if let (Some(file), Some(span)) = (file, shown) {
         let snippet = Snippet::source(file.text.as_str())
             .path(file.name.as_str())
             .annotation(AnnotationKind::Primary.span(first_line(&file.text, span)));
@@ -88,6 +93,11 @@ pub fn draw(problem: &Problem, files: &[File], styled: bool) -> String {
     }
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group])
+}
+
+/// Number of the line, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The part of `span` on its first line: a caret under several lines hides more than it shows.

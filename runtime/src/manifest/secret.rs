@@ -51,9 +51,11 @@ pub(super) fn read(file: usize, root: &Node, manifests: &mut Manifests) -> Optio
                 Ok(bytes) => {
                     data.insert(key.name.clone(), bytes);
                 }
-                Err((message, help)) => manifests.problems.push(
-                    Problem::error(file, value.span.clone(), format!("`{}`: {message}", key.name)).with_help(help),
-                ),
+                Err((message, help)) => {
+                    let message = format!("`{}`: {message}", key.name);
+                    let problem = Problem::error(file, value.span.clone(), message).with_help(help);
+                    manifests.problems.push(Problem { secret: true, ..problem });
+                }
             }
         }
     }

@@ -405,7 +405,8 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..10 {
             let before = level - 1;
-            text += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 9].join(", "));
+            let aliases = vec![format!("*a{before}"); 9].join(", ");
+            text = format!("{text}a{level}: &a{level} [{aliases}]\n");
         }
         let (_, error) = parse(&text);
         assert!(error.unwrap().message.contains("too large"));

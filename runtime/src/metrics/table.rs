@@ -211,5 +211,7 @@ fn rules(figures: &Figures, emit: &mut Emit<'_>, read: fn(&Rule) -> u64) {
 }
 
 fn by_reason(counts: &[(&'static str, u64)], emit: &mut Emit<'_>) {
-    counts.iter().for_each(|(reason, count)| emit(&[reason], Count(*count)));
+    for (reason, count) in counts {
+        emit(&[reason], Count(*count));
+    }
 }

@@ -5,11 +5,13 @@
 //! so an idle connection holds no buffer. The steps: `handshake` (until CONNACK), `incoming` (packets of
 //! the client), `outgoing` (acknowledgements and deliveries), `closing`.
 
+mod admission;
 mod buffers;
 mod closing;
 mod handshake;
 mod incoming;
 mod inflight;
+mod member;
 mod outgoing;
 
 use std::future::{Future, pending, poll_fn};
@@ -18,24 +20,22 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
-use foldhash::fast::RandomState;
-use hashbrown::HashSet;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::broker::Broker;
 use super::codec;
-use super::counters::Dropped;
-use super::session::{End, Session};
+use super::session::End;
 use super::settings::Settings;
 use crate::message::{Message, MessageIds, now_millis};
 use closing::Cause;
 use handshake::Admission;
 use incoming::Publishing;
 use inflight::Inflight;
+use member::Member;
 
 pub(super) use closing::FAREWELL;
 
@@ -76,14 +76,6 @@ struct Connection {
     draining: bool,
 }
 
-/// The session's place among the others. Dropping it, for whatever reason, leaves nothing behind.
-struct Member {
-    broker: Arc<Broker>,
-    session: Arc<Session>,
-    filters: HashSet<Box<str>, RandomState>,
-    inflight: Inflight,
-}
-
 /// What woke the task.
 enum Event {
     /// Bytes arrived.
@@ -108,15 +100,12 @@ impl Connection {
     ) -> Self {
         let Admission { session, will, inflight_limit, maximum_packet_size, session_wanted, connack } = admission;
         broker.counters().accepted.add(1);
-        if session.may_be_silent() {
-            probe_silent_peer(&stream);
-        }
         let client_id = &*session.publisher.client_id;
         tracing::debug!(client_id, peer = ?session.publisher.peer, version = ?session.version, "client connected");
         Self {
             stream,
-            ids: MessageIds::new(session.number),
-            member: Member { broker, session, filters: HashSet::default(), inflight: Inflight::new(inflight_limit) },
+            ids: MessageIds::new(),
+            member: Member::new(broker, session, Inflight::new(inflight_limit)),
             settings,
             tail,
             out: connack,
@@ -291,45 +280,13 @@ impl Connection {
     }
 }
 
-impl Member {
-    /// Ends the membership: no more deliveries, the client identifier is free.
-    fn leave(&mut self, stopping: bool) {
-        self.broker.registry.remove(&self.session);
-        let filters = std::mem::take(&mut self.filters);
-        self.broker.subscriptions.remove_session(&self.session, filters.iter().map(|filter| &**filter));
-        let unsent = self.session.close().into_iter().map(|delivery| delivery.receipt);
-        let mut count = 0;
-        for receipt in self.inflight.take().chain(unsent) {
-            count += 1;
-            if stopping {
-                receipt.given_up();
-            }
-        }
-        self.broker.counters().dropped(Dropped::SessionEnded, count);
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.leave(false);
-    }
-}
-
-/// Asks the kernel to find out whether a silent peer still exists, for clients that promise no keep alive.
-fn probe_silent_peer(stream: &TcpStream) {
-    let keepalive =
-        socket2::TcpKeepalive::new().with_time(Duration::from_secs(300)).with_interval(Duration::from_secs(60));
-    if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
-        tracing::debug!(%error, "cannot set TCP keepalive");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::ingress::Route;
+    use crate::mqtt::session::Session;
     use crate::mqtt::subscriptions::Subscriptions;
     use crate::receipt::Tracker;
 

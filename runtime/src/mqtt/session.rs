@@ -253,3 +253,37 @@ impl Outbox {
         self.queue.remove(oldest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(keep_alive: u16, now: u32) -> Session {
+        let publisher = Publisher { client_id: "a".into(), username: None, peer: None };
+        Session::new(0, Version::V5, Arc::new(publisher), keep_alive, 10, now)
+    }
+
+    #[test]
+    fn silence_begins_one_and_a_half_keep_alives_after_the_last_sign_of_life() {
+        // The clock wraps in between.
+        let start = u32::MAX - 5_000;
+        let session = session(10, start);
+        assert!(!session.is_silent(start.wrapping_add(15_000)));
+        assert!(session.is_silent(start.wrapping_add(15_001)));
+        session.heard(start.wrapping_add(9_000));
+        assert!(!session.is_silent(start.wrapping_add(24_000)));
+        assert!(!session.is_silent(start.wrapping_add(8_000)), "heard after the sweep read its clock");
+        assert!(session.is_silent(start.wrapping_add(24_001)));
+    }
+
+    #[test]
+    fn nobody_is_silent_without_keep_alive_or_while_not_listened_to() {
+        assert!(!session(0, 0).is_silent(2_000_000_000));
+        let session = session(1, 0);
+        session.set_listening(false, 1_000);
+        assert!(!session.is_silent(60_000));
+        session.set_listening(true, 60_000);
+        assert!(!session.is_silent(61_500));
+        assert!(session.is_silent(61_501));
+    }
+}

@@ -130,8 +130,12 @@ fn shown(bytes: Option<&[u8]>) -> String {
 }
 
 fn headers(record: &BorrowedMessage<'_>) -> String {
-    let Some(headers) = record.headers() else { return String::new() };
-    headers.iter().map(|header| format!("  {}={}", header.key, shown(header.value))).collect()
+    let mut text = String::new();
+    for header in record.headers().into_iter().flat_map(|headers| headers.iter()) {
+        // Writing to a String does not fail.
+        let _ = write!(text, "  {}={}", header.key, shown(header.value));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl ActionError {
 
 impl Republish {
     /// Compiles a republish action of `rule`.
-    pub fn compile(rule: &str, number: u32, spec: &isthmus_api::rule::Republish) -> Result<Self, String> {
+    pub fn compile(rule: &str, spec: &isthmus_api::rule::Republish) -> Result<Self, String> {
         let payload = if spec.payload.is_empty() { "${.}" } else { &spec.payload };
         let compile = |text: &str| Template::compile(text, TemplateKind::Topic).map_err(|error| error.message);
         Ok(Self {
@@ -75,7 +75,7 @@ impl Republish {
             payload: compile(payload)?,
             qos: if spec.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce },
             publisher: Arc::new(Publisher { client_id: ByteString::from(rule), username: None, peer: None }),
-            ids: MessageIds::new(number),
+            ids: MessageIds::new(),
         })
     }
 
@@ -112,7 +112,6 @@ impl Action {
     /// Compiles an action of `rule`; `sinks` finds a running Sink by name.
     pub fn compile(
         rule: &str,
-        number: u32,
         action: &document::Action,
         sinks: impl Fn(&str) -> Option<Arc<Sink>>,
     ) -> Result<Self, String> {
@@ -120,7 +119,7 @@ impl Action {
             document::ActionKind::Sink(name) => {
                 Kind::Sink(sinks(name).ok_or_else(|| format!("the plan has no Sink {name}"))?)
             }
-            document::ActionKind::Republish(spec) => Kind::Republish(Republish::compile(rule, number, spec)?),
+            document::ActionKind::Republish(spec) => Kind::Republish(Republish::compile(rule, spec)?),
             document::ActionKind::Console => Kind::Console,
         };
         Ok(Self { name: action.name.clone(), kind })

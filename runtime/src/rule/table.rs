@@ -91,7 +91,7 @@ impl RuleTable {
                 format!("Rule {name} does not compile: {}", problems.join("; "))
             })?;
             let actions: Result<Vec<_>, String> =
-                document.actions.iter().map(|action| Action::compile(name, number, action, &sinks)).collect();
+                document.actions.iter().map(|action| Action::compile(name, action, &sinks)).collect();
             let known = before.rules.iter().find(|rule| rule.document.name == *name);
             for entry in compiled.rule.from() {
                 match &entry.from {

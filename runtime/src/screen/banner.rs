@@ -90,8 +90,8 @@ fn commands(snapshot: &Snapshot, plan: &Plan, here: &Here) -> Vec<String> {
         }
         commands.push(format!("mosquitto_pub {broker} -q 1 -t {} -m {}", quoted(&topic), quoted(&payload)));
     }
-    let mapped = plan.sources.iter().flat_map(|source| &source.topic_mapping);
-    if let Some((mapping, topic)) = mapped.filter_map(|mapping| Some((mapping, mapping.mqtt_topic.as_ref()?))).next() {
+    let mut mapped = plan.sources.iter().flat_map(|source| &source.topic_mapping);
+    if let Some((mapping, topic)) = mapped.find_map(|mapping| Some((mapping, mapping.mqtt_topic.as_ref()?))) {
         commands.push(format!("mosquitto_sub {broker} -v -t {}", quoted(&subscription(topic))));
         commands.push(format!("{record} write {} --key 1 hello", mapping.kafka_topic));
     }

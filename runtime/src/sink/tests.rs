@@ -244,3 +244,51 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     assert!(adds_up(&sink.snapshot()));
     sink.drain(Instant::now()).await;
 }
+
+fn row() -> Row {
+    let mut row = Row::with_capacity(1);
+    row.set(isthmus_rules::Text::constant("clientid"), isthmus_rules::Value::constant("car-7"));
+    row
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn async_mode_acknowledges_devices_from_the_buffer_and_sources_from_kafka() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.broker_down(1).unwrap();
+    let (mut device, mut source) = (Window::for_publisher(), Window::for_source());
+    for window in [&mut device, &mut source] {
+        window.track((), |tracker| sink.write(&row(), Origin::default(), Some(tracker))).unwrap();
+        window.collect();
+    }
+    assert_eq!(device.pop_settled(), Some(((), Outcome::Safe)));
+    assert_eq!(source.pop_settled(), None);
+    assert_eq!(source.next_deadline(), None, "a Source waits as long as it takes");
+    cluster.broker_up(1).unwrap();
+    source.inbox().resolved().await;
+    source.collect();
+    assert_eq!(source.pop_settled(), Some(((), Outcome::Safe)));
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_mode_gives_up_on_time_and_the_record_still_arrives() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let mut plan = plan("t", &cluster);
+    plan.request_mode = RequestMode::Sync;
+    plan.sync_timeout = isthmus_api::duration::Duration::from_millis(200);
+    let sink = Sink::start(&plan).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.broker_down(1).unwrap();
+    let mut window = Window::for_publisher();
+    window.track((), |tracker| sink.write(&row(), Origin::default(), Some(tracker))).unwrap();
+    let deadline = window.next_deadline().expect("a deadline");
+    window.expire(deadline);
+    assert_eq!(window.pop_settled(), Some(((), Outcome::Unavailable)));
+    cluster.broker_up(1).unwrap();
+    until("the record arrives late", || sink.snapshot().success == 1).await;
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}

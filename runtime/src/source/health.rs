@@ -16,6 +16,9 @@ use crate::status::{self, Link, LinkState};
 
 /// Reason of a link whose consumer is not, or not any more, a member of its group.
 pub const GROUP_REBALANCING: &str = "GroupRebalancing";
+/// Reason of a link that does not know yet where it starts to read. With `offsetReset: Latest` a record that is written
+/// now may be before that place.
+pub const OFFSETS_UNKNOWN: &str = "OffsetsUnknown";
 /// Reason of a link that is up.
 pub const CONNECTED: &str = "Connected";
 /// Reason of a link that is being closed.
@@ -46,6 +49,10 @@ impl Progress {
     /// So many records are unsettled now.
     pub fn pending(&self, pending: usize) {
         self.pending.store(pending as u64, Relaxed);
+    }
+
+    fn is_known(&self) -> bool {
+        self.position.load(Relaxed) >= 0
     }
 
     fn lag(&self) -> Option<u64> {
@@ -196,7 +203,16 @@ impl Health {
             );
             return connecting(GROUP_REBALANCING, message);
         }
+        if let Some((topic, partition)) = self.partition_without_position() {
+            let message = format!("asking Kafka where to start in partition {partition} of topic {topic}");
+            return connecting(OFFSETS_UNKNOWN, message);
+        }
         Link { state: LinkState::Connected, reason: CONNECTED, message: String::new() }
+    }
+
+    fn partition_without_position(&self) -> Option<(ByteString, i32)> {
+        let partitions = self.partitions.lock();
+        partitions.iter().find(|(_, progress)| !progress.is_known()).map(|(partition, _)| partition.clone())
     }
 
     /// librdkafka names the topic only in the text: `Subscribed topic not available: NAME: …`.
@@ -228,7 +244,9 @@ impl Monitor for Health {
     fn statistics(&self, statistics: Statistics) {
         for ((topic, partition), progress) in self.partitions.lock().iter() {
             let Some(figures) = statistics.partition(topic, *partition) else { continue };
-            progress.end.store(figures.end().unwrap_or(-1), Relaxed);
+            // Only the first answer to a fetch tells the end; before it the start may still be looked for.
+            let Some(end) = figures.end() else { continue };
+            progress.end.store(end, Relaxed);
             if let Some(start) = figures.start() {
                 // Until the first record only Kafka knows where this partition starts.
                 let _ = progress.position.compare_exchange(-1, start, Relaxed, Relaxed);
@@ -327,6 +345,19 @@ mod tests {
         assert_eq!(health.link().reason, TOPIC_NOT_FOUND);
         assert_eq!(health.missing_topics(), ["audit"]);
         health.topic_found("audit");
+        assert_eq!(health.link().reason, CONNECTED);
+    }
+
+    #[test]
+    fn a_link_is_up_only_when_it_knows_where_it_reads() {
+        let health = health();
+        health.statistics(statistics("UP", -1001));
+        health.assigned(&("commands".into(), 0));
+        health.member(true);
+        assert_eq!(health.link().reason, OFFSETS_UNKNOWN);
+        health.statistics(statistics("UP", -1001));
+        assert_eq!(health.link().message, "asking Kafka where to start in partition 0 of topic commands");
+        health.statistics(statistics("UP", 4));
         assert_eq!(health.link().reason, CONNECTED);
     }
 

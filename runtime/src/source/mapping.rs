@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -85,7 +84,7 @@ impl Mapper {
             encodings: Encodings { key: source.key_encoding, value: source.value_encoding },
             mappings,
             publisher: Arc::new(Publisher { client_id: name.clone(), username: None, peer: None }),
-            ids: MessageIds::new(publisher_number()),
+            ids: MessageIds::new(),
             source: name,
             route,
         })
@@ -171,12 +170,6 @@ fn render(template: &Template, row: &Row) -> Result<Vec<u8>, String> {
         .render(row, MissingPolicy::Empty, &mut text)
         .map(|_| text)
         .map_err(|error| format!("a template of its mapping fails: {error}"))
-}
-
-/// Publisher numbers of message ids count up for connections; those of Sources come from the other end.
-fn publisher_number() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(u32::MAX);
-    NEXT.fetch_sub(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]

@@ -281,7 +281,23 @@ async fn a_topic_that_is_missing_is_named_and_read_once_it_is_there() {
     eventually("the other topic is read meanwhile", async || source.figures().partitions == 1).await;
     kafka.create_topic("later", 1).await.unwrap();
     eventually("the topic is read", async || source.figures().partitions == 2).await;
-    assert_eq!(source.figures().link.state, LinkState::Connected);
+    eventually("the link is up", async || source.figures().link.state == LinkState::Connected).await;
+    assert_eq!(source.stop(soon()).await, Left::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_written_after_connected_is_skipped_when_starting_at_the_end() {
+    let kafka = kafka(1).await;
+    produce(&kafka, 0, ["before".to_owned()]).await;
+    let mut latest = settings(&kafka, "a");
+    latest.offset_reset = OffsetReset::Latest;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(latest, handler).unwrap();
+    eventually("the link is up", async || source.figures().link.state == LinkState::Connected).await;
+    produce(&kafka, 0, ["after".to_owned()]).await;
+    let (record, receipt) = next(&mut records).await;
+    assert_eq!((record.offset, record.value.as_deref()), (1, Some(&b"after"[..])));
+    receipt.resolve(Outcome::Safe);
     assert_eq!(source.stop(soon()).await, Left::default());
 }
 

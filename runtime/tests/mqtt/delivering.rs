@@ -17,7 +17,7 @@ fn from_source(topic: &str, qos: QoS) -> Message {
     let publisher = Publisher { client_id: "source".into(), username: None, peer: None };
     let now = now_millis();
     Message {
-        id: MessageIds::new(0).next(now),
+        id: MessageIds::new().next(now),
         topic: topic.into(),
         payload: "x".into(),
         qos,

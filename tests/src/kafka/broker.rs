@@ -80,9 +80,12 @@ impl Broker {
         self.process.take().context("the broker is not running")?.kill()
     }
 
-    /// SIGSTOP: connections stay open and nothing answers.
+    /// SIGSTOP: connections stay open and nothing answers. Returns when every thread has stopped,
+    /// which on a busy machine is a while after the signal.
     pub fn freeze(&self) -> Result<()> {
-        self.process.as_ref().context("the broker is not running")?.signal(Signal::STOP)
+        let process = self.process.as_ref().context("the broker is not running")?;
+        process.signal(Signal::STOP)?;
+        eventually("every thread of Kafka has stopped", START, || process.all_threads_stopped())
     }
 
     /// SIGCONT.

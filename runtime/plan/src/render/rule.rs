@@ -37,7 +37,7 @@ pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>
     }
     let actions = actions(&object, rule, compiled.as_ref(), accepted, scope, &mut findings);
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    findings.into_iter().for_each(|finding| scope.report(finding));
+    scope.findings.extend(findings);
     if refused || !rule.spec.enabled {
         return None;
     }

@@ -37,7 +37,7 @@ fn render(sink: &Sink, scope: &mut Scope<'_>) -> Option<document::Sink> {
         );
     }
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    findings.into_iter().for_each(|finding| scope.report(finding));
+    scope.findings.extend(findings);
     if refused {
         return None;
     }

@@ -42,7 +42,7 @@ fn render(source: &Source, scope: &mut Scope<'_>) -> Option<document::Source> {
         check(&object, &path, mapping, &mut findings);
     }
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    findings.into_iter().for_each(|finding| scope.report(finding));
+    scope.findings.extend(findings);
     if refused {
         return None;
     }

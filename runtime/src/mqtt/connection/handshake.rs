@@ -7,29 +7,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use bytestring::ByteString;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::{Connection, closing};
-use crate::message::{Message, MessageIds, Publisher, QoS, now_millis};
+use super::{Connection, admission, closing};
+use crate::message::{Message, Publisher};
 use crate::mqtt::broker::Broker;
-use crate::mqtt::codec::{self, Announcement, Connect, Progress, ReasonCode, Version, Violation, Will};
+use crate::mqtt::codec::{self, Announcement, Connect, Progress, ReasonCode, Version, Violation};
 use crate::mqtt::counters::Refusal;
 use crate::mqtt::session::{End, Session};
 use crate::mqtt::settings::Settings;
-use crate::mqtt::subscriptions::levels;
 
 /// From accept to a whole CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For checking credentials: after that the client has given up, and checking them would be work for nobody.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
-
-const TOO_BUSY: Violation = Violation::new(
-    ReasonCode::ServerBusy,
-    "too many clients connect at the same time to check all credentials: try again later",
-);
 
 /// Why no session begins.
 struct Refused {
@@ -56,7 +50,12 @@ pub(super) async fn shake_hands(mut stream: TcpStream, peer: SocketAddr, broker:
         }
     };
     match result {
-        Ok(admission) => Some(Connection::new(stream, Arc::clone(broker), settings, admission, tail)),
+        Ok(admission) => {
+            if admission.session.may_be_silent() {
+                probe_silent_peer(&stream);
+            }
+            Some(Connection::new(stream, Arc::clone(broker), settings, admission, tail))
+        }
         Err(refused) => {
             refuse(stream, peer, broker, refused).await;
             None
@@ -130,18 +129,18 @@ async fn admit(
     let client_id = connect.client_id.clone();
     let refused = |refusal, violation| Refused { refusal, answer, violation, client_id: client_id.clone() };
 
-    check_offer(&connect, settings).map_err(|violation| refused(Refusal::Unsupported, violation))?;
-    let authenticated = tokio::time::timeout(ADMISSION_TIMEOUT, authenticate(&connect, settings)).await;
-    authenticated.unwrap_or(Err(TOO_BUSY)).map_err(|violation| {
-        refused(if violation == TOO_BUSY { Refusal::Limit } else { Refusal::Unauthorized }, violation)
+    admission::check_offer(&connect, settings).map_err(|violation| refused(Refusal::Unsupported, violation))?;
+    let authenticated = tokio::time::timeout(ADMISSION_TIMEOUT, admission::authenticate(&connect, settings)).await;
+    authenticated.unwrap_or(Err(admission::TOO_BUSY)).map_err(|violation| {
+        refused(if violation == admission::TOO_BUSY { Refusal::Limit } else { Refusal::Unauthorized }, violation)
     })?;
 
     let number = broker.next_session_number();
     let assigned = connect.client_id.is_empty();
     let publisher = Arc::new(Publisher {
         // Copies: a slice would keep the whole read buffer for as long as the client is connected.
-        client_id: if assigned { assign_client_id(number) } else { copy(&connect.client_id) },
-        username: connect.username.as_ref().map(copy),
+        client_id: if assigned { admission::assign_client_id(number) } else { admission::copy(&connect.client_id) },
+        username: connect.username.as_ref().map(admission::copy),
         peer: Some(peer),
     });
     let server_keep_alive = (connect.version == Version::V5
@@ -188,7 +187,7 @@ async fn admit(
     let mut connack = BytesMut::new();
     codec::connack(&mut connack, connect.version, &announcement);
     Ok(Admission {
-        will: connect.will.take().map(|will| Box::new(will_message(will, &publisher))),
+        will: connect.will.take().map(|will| Box::new(admission::will_message(will, &publisher))),
         session,
         inflight_limit: inflight_limit.min(queued),
         maximum_packet_size: connect.maximum_packet_size,
@@ -197,99 +196,11 @@ async fn admit(
     })
 }
 
-/// Refuses what is not offered, rather than doing less than was asked for without a word.
-fn check_offer(connect: &Connect, settings: &Settings) -> Result<(), Violation> {
-    if connect.enhanced_authentication {
-        return Err(Violation::new(
-            ReasonCode::BadAuthenticationMethod,
-            "enhanced authentication is not supported: use user name and password",
-        ));
-    }
-    // A 5.0 client learns from Session Expiry Interval 0 that its session ends with the connection; 3.1.1 cannot say so.
-    if connect.version == Version::V311 && !connect.clean_start {
-        return Err(Violation::new(
-            ReasonCode::ClientIdentifierNotValid,
-            "persistent sessions are not supported: connect with Clean Session",
-        ));
-    }
-    let Some(will) = &connect.will else { return Ok(()) };
-    if will.retain {
-        return Err(Violation::new(
-            ReasonCode::RetainNotSupported,
-            "retained messages are not supported: connect without Will Retain",
-        ));
-    }
-    if will.offered_qos().is_none() {
-        return Err(Violation::new(
-            ReasonCode::QosNotSupported,
-            "QoS 2 is not supported: connect with Will QoS 0 or 1",
-        ));
-    }
-    if will.topic.starts_with('$') || levels(&will.topic) > settings.max_topic_levels {
-        return Err(Violation::new(
-            ReasonCode::TopicNameInvalid,
-            "the will's topic is not accepted: it begins with $ or has too many levels",
-        ));
-    }
-    let format = will.properties.as_ref().and_then(|properties| properties.payload_format);
-    if !codec::payload_matches_format(format, &will.payload) {
-        return Err(Violation::new(
-            ReasonCode::PayloadFormatInvalid,
-            "the will's payload is not the UTF-8 text that its Payload Format Indicator says",
-        ));
-    }
-    Ok(())
-}
-
-async fn authenticate(connect: &Connect, settings: &Settings) -> Result<(), Violation> {
-    let Some(username) = &connect.username else {
-        return if settings.anonymous {
-            Ok(())
-        } else {
-            Err(Violation::new(
-                ReasonCode::NotAuthorized,
-                "anonymous clients are not allowed: give user name and password",
-            ))
-        };
-    };
-    let known = match &settings.users {
-        Some(users) => users.verify(username, connect.password.clone().unwrap_or_default()).await,
-        None => settings.anonymous,
-    };
-    if known { Ok(()) } else { Err(Violation::new(ReasonCode::BadUserNameOrPassword, "wrong user name or password")) }
-}
-
-fn assign_client_id(number: u32) -> ByteString {
-    format!("isthmus-{:016x}{number:08x}", fastrand::u64(..)).into()
-}
-
-fn copy(text: &ByteString) -> ByteString {
-    ByteString::from(&**text)
-}
-
-/// Its own bytes: it stays as long as the client is connected.
-fn will_message(will: Will, publisher: &Arc<Publisher>) -> Message {
-    let qos = will.offered_qos().unwrap_or(QoS::AtMostOnce);
-    let properties = will.properties.map(|mut properties| {
-        properties.content_type = properties.content_type.as_ref().map(copy);
-        properties.response_topic = properties.response_topic.as_ref().map(copy);
-        properties.correlation_data = properties.correlation_data.as_deref().map(Bytes::copy_from_slice);
-        for (name, value) in &mut properties.user_properties {
-            (*name, *value) = (copy(name), copy(value));
-        }
-        Arc::new(properties)
-    });
-    let now = now_millis();
-    Message {
-        // Replaced when it is published: only then is it a message.
-        id: MessageIds::new(0).next(now),
-        topic: copy(&will.topic),
-        payload: Bytes::copy_from_slice(&will.payload),
-        qos,
-        dup: false,
-        retain: false,
-        publisher: Arc::clone(publisher),
-        properties,
-        received_at: now,
+/// Asks the kernel to find out whether a silent peer still exists, for clients that promise no keep alive.
+fn probe_silent_peer(stream: &TcpStream) {
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_secs(300)).with_interval(Duration::from_secs(60));
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%error, "cannot set TCP keepalive");
     }
 }
