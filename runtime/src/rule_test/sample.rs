@@ -24,14 +24,22 @@ pub(super) fn run(sql: File, event: File, host: &dyn Host, styled: bool) -> Repo
     let drawn: Vec<String> = problems.iter().map(|problem| draw(problem, &files, styled)).collect();
     let err = drawn.join("\n\n");
     match result {
-        Some(Some(output)) => Report { out: output.to_json(), err, status: 0 },
-        Some(None) => Report { out: "no match".to_owned(), err, status: NO_MATCH },
+        Some(Tried::Output(value)) => Report { out: value.to_json(), err, status: 0 },
+        Some(Tried::NoMatch) => Report { out: "no match".to_owned(), err, status: NO_MATCH },
         None => Report { out: String::new(), err, status: 1 },
     }
 }
 
-/// The output, or `Some(None)` without a match, or `None` when a problem is an error.
-fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> Option<Option<Value>> {
+/// What came of a rule that compiled and did not raise.
+enum Tried {
+    /// A row, or the list of rows of a FOREACH.
+    Output(Value),
+    /// FROM or WHERE leaves the event out.
+    NoMatch,
+}
+
+/// `None` when one of the problems is an error.
+fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> Option<Tried> {
     let columns = match sample(&files[EVENT].text) {
         Ok(columns) => Some(columns),
         Err(problem) => {
@@ -57,16 +65,16 @@ fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> 
             problem = problem.with_help("the event names no `topic`: this is the sample value");
         }
         problems.push(problem);
-        return Some(None);
+        return Some(Tried::NoMatch);
     }
     let limits = Limits::default();
     match rule.evaluate(&Event::new(&columns), &mut Environment::new(host, &limits, "sample")) {
         Ok(Rows::NoMatch) => {
             problems.extend(where_is_false(&rule));
-            Some(None)
+            Some(Tried::NoMatch)
         }
-        Ok(Rows::One(row)) => Some(Some(row.to_value())),
-        Ok(Rows::Many(rows)) => Some(Some(Value::list(rows.iter().map(Row::to_value).collect()))),
+        Ok(Rows::One(row)) => Some(Tried::Output(row.to_value())),
+        Ok(Rows::Many(rows)) => Some(Tried::Output(Value::list(rows.iter().map(Row::to_value).collect()))),
         Err(error) => {
             problems.push(raised(error));
             None
