@@ -6,14 +6,14 @@
 
 mod listeners;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use isthmus_plan::{Diff, Plan, document};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::task::TaskTracker;
 
 use self::listeners::Listeners;
@@ -35,7 +35,12 @@ pub struct Options {
     pub first_listener: Option<SocketAddr>,
     /// What to say about local mode's Kafka.
     pub kafka: Option<status::LocalKafka>,
+    /// The users' Secret of local mode, by user name; without, the plan says in which folder they are.
+    pub users: Option<GivenUsers>,
 }
+
+/// Users that do not come from a folder: local mode takes them from its manifests and never writes them to disk.
+pub type GivenUsers = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// Why a plan cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +95,7 @@ impl Bridge {
     pub async fn start(plan: Plan, options: Options) -> Result<Arc<Self>, ApplyError> {
         let subscriptions = Arc::new(Subscriptions::new());
         let ingress = Arc::new(Ingress::new(Arc::clone(&subscriptions)));
-        let broker = Broker::start(settings(&plan)?, subscriptions, Arc::clone(&ingress) as Arc<_>);
+        let broker = Broker::start(settings(&plan, &options)?, subscriptions, Arc::clone(&ingress) as Arc<_>);
         let nothing = Plan {
             revision: String::new(),
             bridge: document::Bridge { listeners: Vec::new(), ..plan.bridge.clone() },
@@ -142,7 +147,7 @@ impl Bridge {
 
     /// Everything about a new plan that can fail, without touching what runs.
     fn prepare(&self, plan: &Plan, diff: &Diff) -> Result<Prepared, ApplyError> {
-        let settings = settings(plan)?;
+        let settings = settings(plan, &self.options)?;
         let running = self.running.read();
         let mut sinks = HashMap::new();
         for sink in &plan.sinks {
@@ -278,13 +283,16 @@ fn compile(kind: &str, name: &str, problem: &str) -> ApplyError {
     ApplyError::Compile(format!("{kind} {name}: {problem}"))
 }
 
-/// The MQTT settings of a plan, with the users read from where the plan says.
-fn settings(plan: &Plan) -> Result<Settings, ApplyError> {
+/// The MQTT settings of a plan, with the users from where the plan or the options say.
+fn settings(plan: &Plan, options: &Options) -> Result<Settings, ApplyError> {
     let mqtt = &plan.bridge.mqtt;
     let users = match &plan.bridge.authentication.users {
         None => None,
         Some(users) => {
-            let (loaded, problems) = Users::load(Path::new(&users.path))?;
+            let (loaded, problems) = match &options.users {
+                Some(given) => Users::from_entries(given.lock().iter()),
+                None => Users::load(Path::new(&users.path))?,
+            };
             for problem in problems {
                 tracing::warn!(secret = users.secret, "{problem}");
             }

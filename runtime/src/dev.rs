@@ -1,7 +1,7 @@
 //! `isthmus dev`: manifests on one machine, with an embedded Kafka unless a real one is named. A changed manifest takes
 //! effect without a restart; a broken edit is shown and changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -16,15 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::args;
-use crate::bridge::{Bridge, Options};
+use crate::bridge::{Bridge, GivenUsers, Options};
 use crate::kafka::embedded::Embedded;
 use crate::kafka::topics::{Ensured, ensure_topics};
-use crate::manifest::{self, Manifests};
+use crate::manifest::{self, Manifests, Secret};
 use crate::run::{complain, finish};
 use crate::screen::Screen;
 use crate::status::{LocalKafka, Observe};
 use crate::stop::Stop;
-use crate::users_folder::UsersFolder;
 use crate::watch::Watch;
 
 /// Creating a topic in a real Kafka may take this long.
@@ -37,10 +36,15 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let mut local = Local::start(args.files, args.kafka).await?;
-    let Some(plan) = local.plan()? else { return Ok(ExitCode::FAILURE) };
+    let Some(Configuration { plan, users }) = local.read() else { return Ok(ExitCode::FAILURE) };
+    *local.users.lock() = users;
     local.create_topics(&plan).await?;
-    let options =
-        Options { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), first_listener: args.mqtt, kafka: Some(local.kafka.clone()) };
+    let options = Options {
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        first_listener: args.mqtt,
+        kafka: Some(local.kafka.clone()),
+        users: Some(Arc::clone(&local.users)),
+    };
     let admin = Admin::bind(args.admin).await?;
     let address = admin.address();
     let bridge = Bridge::start(plan, options).await?;
@@ -55,7 +59,12 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
             () = stop.requested() => break,
             _ = tick.tick() => screen.refresh(&bridge.snapshot()),
             () = watch.changed() => {
-                if let Some(news) = local.reload(&bridge).await {
+                // Taking on a change may wait for a Source to finish: a signal does not wait for that.
+                let news = tokio::select! {
+                    news = local.reload(&bridge) => news,
+                    () = stop.requested() => break,
+                };
+                if let Some(news) = news {
                     screen.interrupt(&news);
                     screen.flow(&bridge.snapshot(), &bridge.plan());
                 }
@@ -69,17 +78,23 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The manifests and what local mode gives them: a Kafka, and a folder for the users of a Secret.
+/// The manifests and what local mode gives them: a Kafka, and the users of a Secret.
 struct Local {
     files: Vec<PathBuf>,
     kafka: LocalKafka,
     embedded: Option<Embedded>,
-    users: UsersFolder,
+    users: GivenUsers,
     /// Text of the files at the last look.
     seen: Vec<String>,
     topics: BTreeSet<String>,
     /// Topics on their way into a real Kafka; ends with local mode.
     creating: JoinSet<()>,
+}
+
+/// What the manifests say: a plan, and the users that it names.
+struct Configuration {
+    plan: Plan,
+    users: BTreeMap<String, Vec<u8>>,
 }
 
 /// Creates topics in a real Kafka once it answers.
@@ -120,7 +135,7 @@ impl Local {
             files,
             kafka,
             embedded,
-            users: UsersFolder::create()?,
+            users: GivenUsers::default(),
             seen: Vec::new(),
             topics: BTreeSet::new(),
             creating: JoinSet::new(),
@@ -138,17 +153,19 @@ impl Local {
         manifests
     }
 
-    /// The plan of the manifests; `None` when they have errors, which were shown.
-    fn plan(&mut self) -> anyhow::Result<Option<Plan>> {
+    /// What the manifests say; `None` when they have errors, which were shown.
+    fn read(&mut self) -> Option<Configuration> {
         let manifests = self.load();
-        let rendered = manifests.render(&self.users.options());
+        let rendered = manifests.render(&isthmus_plan::Options::default());
         if !rendered.problems.is_empty() {
             complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
         }
         let errors = rendered.has_errors();
-        let Some(plan) = rendered.plan.filter(|_| !errors) else { return Ok(None) };
-        self.users.fill(&plan, &manifests.secrets)?;
-        Ok(Some(plan))
+        let plan = rendered.plan.filter(|_| !errors)?;
+        let wanted = plan.bridge.authentication.users.as_ref().map(|users| users.secret.as_str());
+        let ours = |secret: &&Secret| secret.namespace == plan.bridge.namespace && Some(secret.name.as_str()) == wanted;
+        let users = manifests.secrets.iter().filter(ours).flat_map(|secret| secret.data.clone()).collect();
+        Some(Configuration { plan, users })
     }
 
     /// Creates the topics that the plan names and that were not created before. A real Kafka is asked in the
@@ -179,12 +196,11 @@ impl Local {
             bridge.reject(revision, why.to_owned());
             Some(format!("{why}\nthe manifests changed and are refused; the configuration before goes on"))
         };
-        let plan = match self.plan() {
-            Ok(Some(plan)) => plan,
-            Ok(None) => return refused(bridge, String::new(), "the manifests have errors: see the terminal"),
-            Err(error) => return refused(bridge, String::new(), &format!("{error:#}")),
+        let Some(Configuration { plan, users }) = self.read() else {
+            return refused(bridge, String::new(), "the manifests have errors: see the terminal");
         };
-        if plan == bridge.plan() {
+        let same_users = std::mem::replace(&mut *self.users.lock(), users.clone()) == users;
+        if plan == bridge.plan() && same_users {
             bridge.clear_rejection();
             return Some("the manifests changed, and mean the same".into());
         }

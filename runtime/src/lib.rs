@@ -51,5 +51,4 @@ pub mod source;
 pub mod status;
 pub mod stop;
 pub mod telemetry;
-mod users_folder;
 mod watch;

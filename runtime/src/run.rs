@@ -22,7 +22,7 @@ use crate::watch::Watch;
 pub async fn run(args: args::Run) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let plan = read(&args.plan)?;
-    let options = Options { bind: args.bind, first_listener: None, kafka: None };
+    let options = Options { bind: args.bind, first_listener: None, kafka: None, users: None };
     let admin = Admin::bind(args.admin).await?;
     let bridge = Bridge::start(plan, options).await?;
     for listener in bridge.snapshot().listeners {
@@ -36,7 +36,11 @@ pub async fn run(args: args::Run) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = stop.requested() => break,
-            () = watch.changed() => reload(&bridge, &args.plan).await,
+            // Taking on a change may wait for a Source to finish: a signal does not wait for that.
+            () = watch.changed() => tokio::select! {
+                () = reload(&bridge, &args.plan) => {}
+                () = stop.requested() => break,
+            },
         }
     }
     finish(&bridge, &mut stop).await;

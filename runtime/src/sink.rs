@@ -2,9 +2,10 @@
 //!
 //! In the order a record travels: `writing` makes it from a rule's output, `core` puts it into the log of its
 //! partition ([`buffer`](crate::buffer)) and hands it to the producer ([`kafka::producer`](crate::kafka::producer)),
-//! whose answer resolves the receipt. `maintenance` does everything slow beside that path.
+//! whose answer resolves the receipt (`delivery`). `maintenance` does everything slow beside that path.
 
 mod core;
+mod delivery;
 mod maintenance;
 mod partitioner;
 mod settings;
@@ -29,11 +30,29 @@ pub use self::writing::Origin;
 use self::writing::Writing;
 use crate::buffer::Appended;
 use crate::receipt::{Outcome, Tracker};
-use crate::rule::action::ActionError;
 use crate::status;
 
 /// How often a drain looks whether the buffer is empty.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
+
+/// Why a Sink did not take an output.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The output cannot be made into a record; it never could.
+    #[error("Sink {sink}: {problem}")]
+    Rejected {
+        /// Its name.
+        sink: String,
+        /// What is wrong with the output.
+        problem: String,
+    },
+    /// The limits leave no room and nothing that could be dropped.
+    #[error("the buffer of Sink {sink} is full: raise `buffer`, or look why Kafka does not take its records")]
+    Full {
+        /// Its name.
+        sink: String,
+    },
+}
 
 /// A running Sink.
 #[derive(Debug)]
@@ -91,11 +110,11 @@ impl Sink {
         row: &Row,
         origin: Origin<'_>,
         mut tracker: Option<&mut Tracker<'_>>,
-    ) -> Result<(), ActionError> {
+    ) -> Result<(), WriteError> {
         let writing = self.writing.load();
         let (topic, record) = writing.render(row, origin).map_err(|problem| {
             self.core.count_failed();
-            ActionError::Rejected(format!("Sink {}: {problem}", self.core.name))
+            WriteError::Rejected { sink: self.core.name.clone(), problem }
         })?;
         let mut receipt = None;
         if let Some(tracker) = tracker.as_deref_mut() {
@@ -115,7 +134,7 @@ impl Sink {
                 }
                 Ok(())
             }
-            Appended::Refused => Err(ActionError::Full(self.core.name.clone())),
+            Appended::Refused => Err(WriteError::Full { sink: self.core.name.clone() }),
         }
     }
 

@@ -9,7 +9,7 @@ use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind, topic};
 
 use crate::message::{Message, MessageIds, Publisher, QoS, now_millis};
 use crate::receipt::{Outcome, Tracker};
-use crate::sink::{Origin, Sink};
+use crate::sink::{Origin, Sink, WriteError};
 
 /// A compiled action.
 #[derive(Debug)]
@@ -47,9 +47,9 @@ pub enum ActionError {
     /// The output cannot be made into what the action needs; it never could.
     #[error("{0}")]
     Rejected(String),
-    /// The Sink's buffer is full.
-    #[error("the buffer of Sink {0} is full")]
-    Full(String),
+    /// The Sink did not take it.
+    #[error(transparent)]
+    Sink(#[from] WriteError),
     /// Rules publish to each other without end.
     #[error("republished through {0} rules already: rules publish to each other in a circle")]
     Circle(usize),
@@ -59,8 +59,8 @@ impl ActionError {
     /// What the publisher of the message is told.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Rejected(_) | Self::Circle(_) => Outcome::Rejected,
-            Self::Full(_) => Outcome::QuotaExceeded,
+            Self::Rejected(_) | Self::Circle(_) | Self::Sink(WriteError::Rejected { .. }) => Outcome::Rejected,
+            Self::Sink(WriteError::Full { .. }) => Outcome::QuotaExceeded,
         }
     }
 }
@@ -135,7 +135,7 @@ impl Action {
         publish: impl FnOnce(&Message, Option<&mut Tracker<'_>>) -> Result<(), ActionError>,
     ) -> Result<(), ActionError> {
         match &self.kind {
-            Kind::Sink(sink) => sink.write(row, origin, tracker),
+            Kind::Sink(sink) => Ok(sink.write(row, origin, tracker)?),
             Kind::Republish(republish) => publish(&republish.message(row)?, tracker),
             Kind::Console => {
                 let mut output = Vec::new();

@@ -1,7 +1,6 @@
 //! What the threads of a Sink share: the logs, the producer that feeds on them, and what Kafka answered.
 //!
-//! Records enter on connection tasks ([`Core::store`]) and leave on the producer's polling thread
-//! ([`Deliveries::delivered`]). Both send while a partition's window has room, under that partition's lock, so
+//! Records enter on connection tasks ([`Core::store`]) and leave on the producer's polling thread (`delivery`). Both send while a partition's window has room, under that partition's lock, so
 //! that order holds from the socket to the partition. Slow matters (metadata, a new producer) are left to
 //! `maintenance`, which is woken through [`Core::attention`].
 
@@ -14,14 +13,12 @@ use bytestring::ByteString;
 use foldhash::fast::RandomState;
 use isthmus_plan::document;
 use parking_lot::{Mutex, RwLock};
-use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
 use super::topic::{Partition, Topic, Totals};
 use super::{partitioner, settings};
-use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record, Report};
-use crate::kafka::client::{self, Trouble};
-use crate::kafka::producer::{Deliveries, Producer, SendError, Token};
+use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record};
+use crate::kafka::producer::{Producer, SendError, Token};
 use crate::message::now_millis;
 use crate::receipt::Receipt;
 use crate::status::{Link, LinkState};
@@ -63,16 +60,16 @@ pub(super) struct Core {
     settled: Mutex<Counters>,
     link: Mutex<Link>,
     /// For messages about the link.
-    bootstrap_servers: Mutex<String>,
+    pub(super) bootstrap_servers: Mutex<String>,
     replace: Mutex<Option<Replace>>,
     /// Nothing is sent until the producer has been replaced.
     replacing: AtomicBool,
     /// Largest batch of the producer, bytes.
-    batch_bytes: AtomicU64,
+    pub(super) batch_bytes: AtomicU64,
     pub(super) attention: Notify,
     /// Partitions that found the producer's queue full.
     stalled: Mutex<Vec<u32>>,
-    any_stalled: AtomicBool,
+    pub(super) any_stalled: AtomicBool,
     /// Something happened that makes the link worth a look.
     suspect: AtomicBool,
     connected: AtomicBool,
@@ -188,12 +185,12 @@ impl Core {
         appended
     }
 
-    fn account(&self, before: u64, log: &PartitionLog) {
+    pub(super) fn account(&self, before: u64, log: &PartitionLog) {
         self.bytes.fetch_add(log.bytes().wrapping_sub(before), Ordering::Relaxed);
     }
 
     /// Sends queued records of a partition while its window has room.
-    fn pump(&self, partition: &Partition, log: &mut PartitionLog) {
+    pub(super) fn pump(&self, partition: &Partition, log: &mut PartitionLog) {
         if partition.held.load(Ordering::Relaxed) || partition.gone.load(Ordering::Relaxed) {
             return;
         }
@@ -224,13 +221,13 @@ impl Core {
     }
 
     /// Stops sending to a topic until maintenance has seen that Kafka takes it again.
-    fn hold(&self, partition: &Partition) {
+    pub(super) fn hold(&self, partition: &Partition) {
         if !partition.held.swap(true, Ordering::Relaxed) {
             self.attention.notify_one();
         }
     }
 
-    fn ask_to_replace(&self, why: Replace) {
+    pub(super) fn ask_to_replace(&self, why: Replace) {
         self.replacing.store(true, Ordering::Relaxed);
         let mut replace = self.replace.lock();
         if *replace != Some(Replace::Broken) {
@@ -262,7 +259,7 @@ impl Core {
         }
     }
 
-    fn pump_stalled(&self) {
+    pub(super) fn pump_stalled(&self) {
         self.any_stalled.store(false, Ordering::Release);
         let stalled = std::mem::take(&mut *self.stalled.lock());
         for slot in stalled {
@@ -281,7 +278,7 @@ impl Core {
         }
     }
 
-    fn partition(&self, slot: u32) -> Option<Arc<Partition>> {
+    pub(super) fn partition(&self, slot: u32) -> Option<Arc<Partition>> {
         self.slots.read().partitions.get(slot as usize)?.clone()
     }
 
@@ -403,7 +400,7 @@ impl Core {
         self.suspect.swap(false, Ordering::Relaxed)
     }
 
-    fn suspect(&self) {
+    pub(super) fn suspect(&self) {
         self.suspect.store(true, Ordering::Relaxed);
         self.attention.notify_one();
     }
@@ -438,82 +435,6 @@ impl Core {
         self.totals().counters.sink_deleted - before
     }
 
-    /// What an error about a sent record means for it.
-    fn judge(&self, code: Code, partition: &Partition, cost: u64) -> Report {
-        match code {
-            Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
-                if cost >= self.batch_bytes.load(Ordering::Relaxed) {
-                    return Report::Failed;
-                }
-                self.ask_to_replace(Replace::SmallerBatches);
-                Report::Again
-            }
-            Code::InvalidTopic | Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => Report::Failed,
-            Code::Fatal
-            | Code::OutOfOrderSequenceNumber
-            | Code::UnknownProducerId
-            | Code::InvalidProducerEpoch
-            | Code::Fenced => {
-                self.ask_to_replace(Replace::Broken);
-                Report::Again
-            }
-            Code::PurgeQueue | Code::PurgeInflight => Report::Again,
-            other => {
-                let servers = self.bootstrap_servers.lock().clone();
-                self.set_link(Trouble::with_topic(other, &partition.topic, &servers).into());
-                self.hold(partition);
-                Report::Again
-            }
-        }
-    }
-}
-
-impl Deliveries for Core {
-    fn delivered(&self, token: Token, result: Result<(), Code>) {
-        let Some(partition) = self.partition(token.slot) else { return };
-        let mut log = partition.log.lock();
-        let position = token.position(log.acknowledged());
-        let report = match result {
-            Ok(()) => {
-                if !self.is_connected() {
-                    self.suspect();
-                }
-                Report::Delivered
-            }
-            Err(code) => {
-                let report = self.judge(code, &partition, log.cost_at(position).unwrap_or(0));
-                if report == Report::Failed {
-                    tracing::warn!(sink = self.name, topic = %partition.topic, "Kafka refused a record: {code}");
-                }
-                report
-            }
-        };
-        let before = log.bytes();
-        log.report(position, report);
-        self.account(before, &log);
-        self.pump(&partition, &mut log);
-        drop(log);
-        if self.any_stalled.load(Ordering::Acquire) {
-            self.pump_stalled();
-        }
-    }
-
-    fn trouble(&self, trouble: Trouble) {
-        // One broker of several may be away: only the whole cluster, or refused credentials, is the Sink's state.
-        // Anything else makes maintenance look for itself.
-        if trouble.all_brokers || trouble.reason == client::AUTHENTICATION_FAILED {
-            self.set_link(trouble.into());
-        }
-        self.suspect();
-    }
-
-    fn broken(&self, reason: &str) {
-        tracing::warn!(sink = self.name, "the producer cannot go on ({reason}): replacing it, records are kept");
-        self.ask_to_replace(Replace::Broken);
-    }
-}
-
-impl Core {
     /// Marks the link as up.
     pub(super) fn set_connected(&self) {
         self.set_link(Link { state: LinkState::Connected, reason: "Connected", message: String::new() });
