@@ -124,6 +124,10 @@ impl Start {
         if let Some(kafka) = &self.kafka {
             command.args(["--kafka", kafka]);
         }
+        // What the process keeps in a temporary folder goes with the test's, even after a crash.
+        if let Some(folder) = files.first().and_then(|file| file.parent()) {
+            command.env("TMPDIR", folder);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start("isthmus", &mut command)
     }
