@@ -1,7 +1,5 @@
 //! What the compiler says: findings with their place and their hint, where rules take events from, what they produce.
 
-#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
-
 use isthmus_rules::{Diagnostic, EventKind, From, Rule, Severity};
 
 /// Findings as `severity: message @ the text they point at (help)`.
