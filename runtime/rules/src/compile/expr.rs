@@ -141,8 +141,11 @@ impl Checker<'_> {
         let column = match root {
             Root::Column(column) if self.kinds.iter().any(|kind| kind.has(*column)) => {
                 if !path.steps.is_empty() && !column.value_type().may_be_nested() {
-                    let message =
-                        format!("`{}` is {}: there is nothing inside", column.name(), column.value_type().name());
+                    let message = format!(
+                        "`{}` is of type {}: there is nothing inside",
+                        column.name(),
+                        column.value_type().name()
+                    );
                     self.findings.push(Diagnostic::warning(path.span.clone(), message));
                 }
                 return;

@@ -69,8 +69,12 @@ impl Expr {
             // NOT of something that is not a boolean is false.
             Node::Not(operand) => Ok(operand.value(scope, env)?.as_bool().is_some_and(|value| !value)),
             Node::Compare(op, left, right) => {
-                let (left, right) = (left.value(scope, env)?, right.value(scope, env)?);
-                compare(*op, &left, &right).map_err(|text| {
+                let left = left.value(scope, env)?;
+                let compared = match &right.node {
+                    Node::Constant(right) => compare(*op, &left, right),
+                    _ => compare(*op, &left, &right.value(scope, env)?),
+                };
+                compared.map_err(|text| {
                     Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0))
                 })
             }

@@ -102,9 +102,11 @@ pub fn order(left: &Value, right: &Value) -> Ordering {
     }
 }
 
+#[inline]
 fn order_mixed(int: i128, float: f64) -> Ordering {
     // Beyond 2^53 an integer may have no exact float: compare there by the float's integer part.
     if int.unsigned_abs() <= 1 << 53 {
+        let int = int as i64;
         return (int as f64).partial_cmp(&float).unwrap_or(Ordering::Equal);
     }
     let whole = float.trunc();

@@ -58,12 +58,22 @@ pub fn parse(text: &str) -> Option<Value> {
         return None;
     }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().ok().map(Value::Int).or_else(|| parse_float(text));
+        return Some(parse_int(text)).filter(|value| !value.is_undefined());
     }
     parse_float(text)
 }
 
-fn parse_float(text: &str) -> Option<Value> {
+/// Reads digits with an optional sign; a float when they do not fit 128 bits.
+pub(crate) fn parse_int(text: &str) -> Value {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.len() < 19 && !digits.starts_with('+') {
+        let value = digits.bytes().fold(0_i64, |value, digit| value * 10 + i64::from(digit.wrapping_sub(b'0') & 0xF));
+        return Value::Int(i128::from(if digits.len() < text.len() { -value } else { value }));
+    }
+    text.parse().map_or_else(|_| parse_float(text).unwrap_or_default(), Value::Int)
+}
+
+pub(crate) fn parse_float(text: &str) -> Option<Value> {
     text.parse::<f64>().ok().filter(|value| value.is_finite()).map(Value::Float)
 }
 

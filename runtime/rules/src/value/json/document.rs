@@ -25,7 +25,7 @@ pub(super) enum Kind {
 }
 
 /// 16 bytes per node: `start..end` is the text of a scalar (a string without its quotes), `next` the node after this
-/// one and everything inside it. Inside a map, keys and values alternate.
+/// one and everything inside it. Inside a map, keys and values alternate, and `next` of a key is the next key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) start: u32,
@@ -60,23 +60,26 @@ impl Document {
 
     /// The value under `key` of a map; the last one when the key occurs more than once.
     pub fn key(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        let node = self.node(id);
-        if node.kind != Kind::Map {
+        let map = self.node(id);
+        if map.kind != Kind::Map {
             return None;
         }
+        let text = self.text.as_bytes();
         let mut found = None;
         let mut at = id.0 + 1;
-        while at < node.next {
+        while at < map.next {
             let name = self.node(NodeId(at));
             let hit = match name.kind {
-                Kind::Plain => self.raw(name) == key,
+                Kind::Plain => {
+                    (name.end - name.start) as usize == key.len()
+                        && text.get(name.start as usize..name.end as usize) == Some(key.as_bytes())
+                }
                 _ => scan::unescape(self.raw(name)) == key,
             };
-            let value = NodeId(at + 1);
             if hit {
-                found = Some(value);
+                found = Some(NodeId(at + 1));
             }
-            at = self.node(value).next;
+            at = name.next;
         }
         found
     }
@@ -109,18 +112,18 @@ impl Document {
             Kind::Null => Value::Null,
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
-            Kind::Int | Kind::Float => number::parse(self.raw(node)).unwrap_or_default(),
+            Kind::Int => number::parse_int(self.raw(node)),
+            Kind::Float => number::parse_float(self.raw(node)).unwrap_or_default(),
             Kind::Plain | Kind::Escaped => self.string(id).map(Value::Text).unwrap_or_default(),
             Kind::List => Value::list(self.children(id).map(|child| self.value(child)).collect()),
             Kind::Map => {
                 let mut map = Map::new();
                 let mut at = id.0 + 1;
                 while at < node.next {
-                    let value = NodeId(at + 1);
                     if let Some(key) = self.string(NodeId(at)) {
-                        map.insert(key, self.value(value));
+                        map.insert(key, self.value(NodeId(at + 1)));
                     }
-                    at = self.node(value).next;
+                    at = self.node(NodeId(at)).next;
                 }
                 Value::map(map)
             }

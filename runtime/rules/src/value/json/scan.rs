@@ -4,22 +4,52 @@ use super::JsonError;
 use super::document::{Kind, Node};
 use crate::limits::MAX_VALUE_DEPTH;
 
-type Scanned<T> = Result<T, JsonError>;
+/// A problem is one byte here, and its place the scanner's: results then travel in registers.
+type Scanned = Result<(), Problem>;
+
+macro_rules! problems {
+    ($($variant:ident $text:literal,)*) => {
+        #[derive(Clone, Copy)]
+        enum Problem { $($variant),* }
+
+        impl Problem {
+            fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+    };
+}
+
+problems! {
+    Trailing "unexpected text after the value",
+    Value "expected a value",
+    End "the text ends where a value should be",
+    Depth "nested too deeply",
+    CommaOrBracket "expected `,` or `]`",
+    CommaOrBrace "expected `,` or `}`",
+    Key "expected a key in double quotes",
+    Colon "expected `:`",
+    Control "a control character in a string must be escaped",
+    OpenString "the text ends inside a string",
+    Surrogate "half of a surrogate pair",
+    Unicode "expected four hexadecimal digits after `\\u`",
+    Escape "unknown escape",
+    Digit "expected a digit",
+    LeadingZero "a number may not start with 0",
+    Range "the number is out of range",
+}
 
 /// Validates `text` and lists its nodes in document order.
-pub(super) fn scan(text: &str) -> Scanned<Vec<Node>> {
+pub(super) fn scan(text: &str) -> Result<Vec<Node>, JsonError> {
     if u32::try_from(text.len()).is_err() {
         return Err(JsonError { problem: "the text is longer than 4 GiB", at: 0 });
     }
-    // A number and its comma are about eight bytes in a dense payload: one allocation is enough for most.
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 8 + 2) };
-    scanner.space();
-    scanner.value(0)?;
-    scanner.space();
-    if scanner.at < scanner.bytes.len() {
-        return scanner.fail("unexpected text after the value");
+    // A key or value with its punctuation is seldom shorter than six bytes: one allocation is enough for most.
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 6 + 4) };
+    match scanner.document() {
+        Ok(()) => Ok(scanner.nodes),
+        Err(problem) => Err(JsonError { problem: problem.text(), at: scanner.at }),
     }
-    Ok(scanner.nodes)
 }
 
 struct Scanner<'t> {
@@ -29,20 +59,34 @@ struct Scanner<'t> {
 }
 
 impl Scanner<'_> {
-    fn fail<T>(&self, problem: &'static str) -> Scanned<T> {
-        Err(JsonError { problem, at: self.at })
+    fn document(&mut self) -> Scanned {
+        self.space();
+        self.value(0)?;
+        self.space();
+        if self.at < self.bytes.len() { Err(Problem::Trailing) } else { Ok(()) }
     }
 
+    fn fail_at(&mut self, at: usize, problem: Problem) -> Scanned {
+        self.at = at;
+        Err(problem)
+    }
+
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
+    #[inline]
     fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+        {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn push(&mut self, kind: Kind, start: usize, end: usize) -> usize {
         let id = self.nodes.len();
         self.nodes.push(Node { start: start as u32, end: end as u32, next: id as u32 + 1, kind });
@@ -54,7 +98,7 @@ impl Scanner<'_> {
         self.nodes[id].next = next;
     }
 
-    fn value(&mut self, depth: usize) -> Scanned<()> {
+    fn value(&mut self, depth: usize) -> Scanned {
         match self.peek() {
             Some(b'"') => self.string(),
             Some(b'{') => self.map(depth),
@@ -63,30 +107,30 @@ impl Scanner<'_> {
             Some(b't') => self.word(b"true", Kind::True),
             Some(b'f') => self.word(b"false", Kind::False),
             Some(b'n') => self.word(b"null", Kind::Null),
-            Some(_) => self.fail("expected a value"),
-            None => self.fail("the text ends where a value should be"),
+            Some(_) => Err(Problem::Value),
+            None => Err(Problem::End),
         }
     }
 
-    fn word(&mut self, word: &[u8], kind: Kind) -> Scanned<()> {
+    fn word(&mut self, word: &[u8], kind: Kind) -> Scanned {
         if !self.bytes[self.at..].starts_with(word) {
-            return self.fail("expected a value");
+            return Err(Problem::Value);
         }
         self.push(kind, self.at, self.at + word.len());
         self.at += word.len();
         Ok(())
     }
 
-    fn enter(&mut self, depth: usize) -> Scanned<()> {
+    fn enter(&mut self, depth: usize) -> Scanned {
         if depth >= MAX_VALUE_DEPTH {
-            return self.fail("nested too deeply");
+            return Err(Problem::Depth);
         }
         self.at += 1;
         self.space();
         Ok(())
     }
 
-    fn list(&mut self, depth: usize) -> Scanned<()> {
+    fn list(&mut self, depth: usize) -> Scanned {
         let id = self.push(Kind::List, self.at, self.at);
         self.enter(depth)?;
         if self.peek() == Some(b']') {
@@ -99,7 +143,7 @@ impl Scanner<'_> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => break,
-                _ => return self.fail("expected `,` or `]`"),
+                _ => return Err(Problem::CommaOrBracket),
             }
             self.space();
         }
@@ -108,7 +152,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn map(&mut self, depth: usize) -> Scanned<()> {
+    fn map(&mut self, depth: usize) -> Scanned {
         let id = self.push(Kind::Map, self.at, self.at);
         self.enter(depth)?;
         if self.peek() == Some(b'}') {
@@ -117,21 +161,23 @@ impl Scanner<'_> {
         }
         loop {
             if self.peek() != Some(b'"') {
-                return self.fail("expected a key in double quotes");
+                return Err(Problem::Key);
             }
+            let key = self.nodes.len();
             self.string()?;
             self.space();
             if self.peek() != Some(b':') {
-                return self.fail("expected `:`");
+                return Err(Problem::Colon);
             }
             self.at += 1;
             self.space();
             self.value(depth + 1)?;
+            self.close(key);
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
-                _ => return self.fail("expected `,` or `}`"),
+                _ => return Err(Problem::CommaOrBrace),
             }
             self.space();
         }
@@ -140,7 +186,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Scanned<()> {
+    fn string(&mut self) -> Scanned {
         self.at += 1;
         let start = self.at;
         let mut kind = Kind::Plain;
@@ -152,8 +198,8 @@ impl Scanner<'_> {
                     kind = Kind::Escaped;
                     self.escape()?;
                 }
-                Some(_) => return self.fail("a control character in a string must be escaped"),
-                None => return self.fail("the text ends inside a string"),
+                Some(_) => return Err(Problem::Control),
+                None => return Err(Problem::OpenString),
             }
         }
         self.push(kind, start, self.at);
@@ -161,7 +207,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn escape(&mut self) -> Scanned<()> {
+    fn escape(&mut self) -> Scanned {
         let start = self.at;
         self.at += 1;
         match self.peek() {
@@ -173,14 +219,14 @@ impl Scanner<'_> {
                         self.at += 1;
                     }
                     if !low || !matches!(self.unit(), Some(0xDC00..=0xDFFF)) {
-                        return Err(JsonError { problem: "half of a surrogate pair", at: start });
+                        return self.fail_at(start, Problem::Surrogate);
                     }
                 }
-                Some(0xDC00..=0xDFFF) => return Err(JsonError { problem: "half of a surrogate pair", at: start }),
+                Some(0xDC00..=0xDFFF) => return self.fail_at(start, Problem::Surrogate),
                 Some(_) => {}
-                None => return self.fail("expected four hexadecimal digits after `\\u`"),
+                None => return Err(Problem::Unicode),
             },
-            _ => return self.fail("unknown escape"),
+            _ => return Err(Problem::Escape),
         }
         Ok(())
     }
@@ -192,7 +238,7 @@ impl Scanner<'_> {
         Some(unit)
     }
 
-    fn number(&mut self) -> Scanned<()> {
+    fn number(&mut self) -> Scanned {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -201,10 +247,10 @@ impl Scanner<'_> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
-            _ => return self.fail("expected a digit"),
+            _ => return Err(Problem::Digit),
         }
         if let Some(b'0'..=b'9') = self.peek() {
-            return self.fail("a number may not start with 0");
+            return Err(Problem::LeadingZero);
         }
         if self.peek() == Some(b'.') {
             kind = Kind::Float;
@@ -222,7 +268,7 @@ impl Scanner<'_> {
             self.some_digits()?;
         }
         if (exponent || self.at - start > 300) && !self.is_finite(start) {
-            return Err(JsonError { problem: "the number is out of range", at: start });
+            return self.fail_at(start, Problem::Range);
         }
         self.push(kind, start, self.at);
         Ok(())
@@ -241,15 +287,15 @@ impl Scanner<'_> {
         }
     }
 
-    fn some_digits(&mut self) -> Scanned<()> {
+    fn some_digits(&mut self) -> Scanned {
         let start = self.at;
         self.digits();
-        if self.at == start { self.fail("expected a digit") } else { Ok(()) }
+        if self.at == start { Err(Problem::Digit) } else { Ok(()) }
     }
 }
 
 /// Length of the beginning of `bytes` that has no quote, backslash or control character, eight bytes at a time.
-fn plain_prefix(bytes: &[u8]) -> usize {
+pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let mut done = 0;

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::super::{Value, number};
+use super::scan::plain_prefix;
 
 /// Appends `value` as JSON.
 ///
@@ -52,8 +53,7 @@ pub(crate) fn write_entries<'v>(entries: impl Iterator<Item = (&'v str, &'v Valu
 
 /// Appends a float so that it reads back as the same float.
 pub fn write_float_json(value: f64, out: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{value:?}");
+    out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
 }
 
 /// Appends a JSON string with its quotes.
@@ -62,9 +62,10 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut done = 0;
-    while let Some(at) = bytes[done..].iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+    loop {
+        let at = plain_prefix(&bytes[done..]);
         out.extend_from_slice(&bytes[done..done + at]);
-        let byte = bytes[done + at];
+        let Some(&byte) = bytes.get(done + at) else { break };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -78,6 +79,5 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
         }
         done += at + 1;
     }
-    out.extend_from_slice(&bytes[done..]);
     out.push(b'"');
 }
