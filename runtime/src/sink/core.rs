@@ -52,6 +52,8 @@ pub(super) struct Core {
     pub(super) name: String,
     pub(super) bounds: Bounds,
     pub(super) topics: RwLock<HashMap<ByteString, Arc<Topic>, RandomState>>,
+    /// Nothing is taken any more. Changed under the lock of `topics`.
+    closed: AtomicBool,
     slots: RwLock<Slots>,
     pub(super) producer: ArcSwapOption<Producer>,
     /// Bytes over all logs.
@@ -87,6 +89,7 @@ impl Core {
             name,
             bounds: Bounds::default(),
             topics: RwLock::default(),
+            closed: AtomicBool::new(false),
             slots: RwLock::default(),
             producer: ArcSwapOption::empty(),
             bytes: AtomicU64::new(0),
@@ -282,7 +285,7 @@ impl Core {
         self.slots.read().partitions.get(slot as usize)?.clone()
     }
 
-    /// The topic of this name, made when it is new; `None` when there are too many.
+    /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone.
     fn topic(&self, name: &str) -> Option<Arc<Topic>> {
         let now = now_millis();
         if let Some(topic) = self.topics.read().get(name) {
@@ -290,6 +293,9 @@ impl Core {
             return Some(Arc::clone(topic));
         }
         let mut topics = self.topics.write();
+        if self.closed.load(Ordering::Relaxed) {
+            return None;
+        }
         if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
             let idle = topics.values().filter(|topic| topic.is_empty());
             let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
@@ -419,20 +425,25 @@ impl Core {
         totals
     }
 
-    /// Gives up on all records: the Sink is gone.
+    /// Gives up on all records and takes no more: the Sink is gone. Says how many it gave up on.
     pub(super) fn abandon(&self) -> u64 {
-        let before = self.totals().counters.sink_deleted;
-        for topic in self.all_topics() {
-            let state = topic.state.read();
+        let mut topics = self.topics.write();
+        self.closed.store(true, Ordering::Relaxed);
+        let mut abandoned = Counters::default();
+        for (_, topic) in topics.drain() {
+            let mut state = topic.state.write();
+            state.evicted = true;
             for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log))
             {
                 let mut log = log.lock();
                 let bytes = log.bytes();
                 log.abandon();
                 self.account(bytes, &log);
+                abandoned += log.counters();
             }
         }
-        self.totals().counters.sink_deleted - before
+        *self.settled.lock() += abandoned;
+        abandoned.sink_deleted
     }
 
     /// Marks the link as up.

@@ -217,6 +217,11 @@ async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
     assert_eq!(sink.snapshot().dropped, 1);
     window.collect();
     assert_eq!(window.pop_settled(), Some(((), Outcome::Unavailable)));
+
+    let late = window.track((), |tracker| sink.write(&row(), Origin::default(), Some(tracker)));
+    assert!(late.is_err(), "a message that still met the old rules is not acknowledged");
+    assert_ne!(window.pop_settled(), Some(((), Outcome::Safe)));
+    assert!(adds_up(&sink.snapshot()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
