@@ -185,6 +185,7 @@ impl Drop for Sink {
     fn drop(&mut self) {
         // The producer's thread holds the core and the core the producer: taking it out lets both go.
         self.stop.cancel();
+        self.core.abandon();
         self.core.producer.store(None);
     }
 }

@@ -248,7 +248,14 @@ impl Core {
     pub(super) fn install(&self, producer: Producer) {
         *self.replace.lock() = None;
         self.batch_bytes.store(producer.batch_bytes(), Ordering::Relaxed);
-        self.producer.store(Some(Arc::new(producer)));
+        {
+            // Held so that a Sink that is dropped now finds this producer, or it finds the Sink closed.
+            let _topics = self.topics.read();
+            if self.closed.load(Ordering::Relaxed) {
+                return;
+            }
+            self.producer.store(Some(Arc::new(producer)));
+        }
         self.replacing.store(false, Ordering::Relaxed);
         self.pump_all();
     }
