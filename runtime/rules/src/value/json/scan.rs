@@ -186,23 +186,31 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    /// Most strings have no escape and end where the plain text ends.
+    #[inline]
     fn string(&mut self) -> Scanned {
-        self.at += 1;
-        let start = self.at;
-        let mut kind = Kind::Plain;
+        let start = self.at + 1;
+        let end = start + plain_prefix(&self.bytes[start..]);
+        if self.bytes.get(end) != Some(&b'"') {
+            self.at = end;
+            return self.string_with_escapes(start);
+        }
+        self.push(Kind::Plain, start, end);
+        self.at = end + 1;
+        Ok(())
+    }
+
+    fn string_with_escapes(&mut self, start: usize) -> Scanned {
         loop {
-            self.at += plain_prefix(&self.bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => {
-                    kind = Kind::Escaped;
-                    self.escape()?;
-                }
+                Some(b'\\') => self.escape()?,
                 Some(_) => return Err(Problem::Control),
                 None => return Err(Problem::OpenString),
             }
+            self.at += plain_prefix(&self.bytes[self.at..]);
         }
-        self.push(kind, start, self.at);
+        self.push(Kind::Escaped, start, self.at);
         self.at += 1;
         Ok(())
     }
@@ -240,57 +248,56 @@ impl Scanner<'_> {
 
     fn number(&mut self) -> Scanned {
         let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
+        let sign = usize::from(self.peek() == Some(b'-'));
+        let whole = self.digits(start + sign);
+        let digits = whole - start - sign;
+        if digits == 0 {
+            return self.fail_at(whole, Problem::Digit);
+        }
+        if digits > 1 && self.bytes[start + sign] == b'0' {
+            return self.fail_at(start + sign + 1, Problem::LeadingZero);
         }
         let mut kind = Kind::Int;
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(Problem::Digit),
-        }
-        if let Some(b'0'..=b'9') = self.peek() {
-            return Err(Problem::LeadingZero);
-        }
-        if self.peek() == Some(b'.') {
+        let mut end = whole;
+        if self.bytes.get(end) == Some(&b'.') {
             kind = Kind::Float;
-            self.at += 1;
-            self.some_digits()?;
-        }
-        let mut exponent = false;
-        if let Some(b'e' | b'E') = self.peek() {
-            kind = Kind::Float;
-            exponent = true;
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+            let from = end + 1;
+            end = self.digits(from);
+            if end == from {
+                return self.fail_at(end, Problem::Digit);
             }
-            self.some_digits()?;
         }
-        if (exponent || self.at - start > 300) && !self.is_finite(start) {
+        let exponent = matches!(self.bytes.get(end), Some(b'e' | b'E'));
+        if exponent {
+            kind = Kind::Float;
+            let from = end + 1 + usize::from(matches!(self.bytes.get(end + 1), Some(b'+' | b'-')));
+            end = self.digits(from);
+            if end == from {
+                return self.fail_at(end, Problem::Digit);
+            }
+        }
+        if (exponent || end - start > 300) && !self.is_finite(start, end) {
             return self.fail_at(start, Problem::Range);
         }
-        self.push(kind, start, self.at);
+        self.push(kind, start, end);
+        self.at = end;
         Ok(())
     }
 
-    fn is_finite(&self, start: usize) -> bool {
-        std::str::from_utf8(&self.bytes[start..self.at])
+    fn is_finite(&self, start: usize, end: usize) -> bool {
+        std::str::from_utf8(&self.bytes[start..end])
             .ok()
             .and_then(|text| text.parse::<f64>().ok())
             .is_some_and(f64::is_finite)
     }
 
-    fn digits(&mut self) {
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+    /// Where the digits that begin at `at` end.
+    #[inline]
+    fn digits(&self, mut at: usize) -> usize {
+        while let Some(b'0'..=b'9') = self.bytes.get(at) {
+            at += 1;
         }
-    }
-
-    fn some_digits(&mut self) -> Scanned {
-        let start = self.at;
-        self.digits();
-        if self.at == start { Err(Problem::Digit) } else { Ok(()) }
+        at
     }
 }
 
