@@ -152,12 +152,15 @@ impl PartitionLog {
         self.counters.matched += 1;
         let cost = record.cost();
         let entry = Entry { record, receipt, sent_before: false };
-        while self.bytes + cost > limits.partition || self.bytes + limits.elsewhere + cost > limits.total {
-            let Some(oldest) = self.queued.pop_front() else {
-                self.counters.queue_full += 1;
-                entry.resolve(Outcome::QuotaExceeded);
-                return Appended::Refused;
-            };
+        let fits = |held: u64| held + cost <= limits.partition && held + limits.elsewhere + cost <= limits.total;
+        if !fits(self.inflight_bytes) {
+            // Dropping all that waits would not make room: nothing that was taken is dropped for it.
+            self.counters.queue_full += 1;
+            entry.resolve(Outcome::QuotaExceeded);
+            return Appended::Refused;
+        }
+        while !fits(self.bytes) {
+            let Some(oldest) = self.queued.pop_front() else { break };
             self.bytes -= oldest.record.cost();
             self.counters.queue_full += 1;
             oldest.resolve(Outcome::QuotaExceeded);
@@ -268,6 +271,13 @@ impl PartitionLog {
         self.queued.push_back(Entry { record, receipt, sent_before: false });
     }
 
+    /// Fails what waits: its topic does not exist.
+    pub fn fail_queued(&mut self) {
+        while !self.queued.is_empty() {
+            self.mark_unsendable();
+        }
+    }
+
     /// Gives up on everything: the Sink is gone.
     pub fn abandon(&mut self) {
         let flights = std::mem::take(&mut self.inflight);
@@ -374,6 +384,21 @@ mod tests {
         log.report(0, Report::Delivered);
         assert_eq!(send_all(&mut log, u64::MAX), [(1, 3), (2, 4)]);
         assert_eq!(log.append(record(5), None, Limits { partition: cost, ..limits }), Appended::Refused);
+        assert!(balanced(&log));
+    }
+
+    #[test]
+    fn a_record_that_can_never_fit_drops_nobody() {
+        let limits = Limits { partition: 10 * record(0).cost(), elsewhere: 0, total: u64::MAX };
+        let mut log = PartitionLog::default();
+        for n in 0..8 {
+            log.append(record(n), None, limits);
+        }
+        let huge = Record::new(None, Some(&[0; 10_000]), 0, None);
+        assert_eq!(log.append(huge, None, limits), Appended::Refused);
+        let crowded = Limits { elsewhere: u64::MAX / 2, total: u64::MAX / 2, ..limits };
+        assert_eq!(log.append(record(9), None, crowded), Appended::Refused);
+        assert_eq!((log.queuing(), log.counters().queue_full), (8, 2));
         assert!(balanced(&log));
     }
 

@@ -11,7 +11,7 @@
 //!    to subscribers ([`mqtt::subscriptions`]).
 //! 4. A rule's output goes to its actions ([`rule::action`]). A [`sink`] renders the record (`sink/writing.rs`), puts it
 //!    into the log of its partition ([`buffer`]) and hands it to the producer (`sink/core.rs`, [`kafka::producer`]).
-//! 5. Kafka's answer comes back to `sink/core.rs` on the producer's thread and resolves the receipt. The connection
+//! 5. Kafka's answer comes back to `sink/delivery.rs` on the producer's thread and resolves the receipt. The connection
 //!    wakes, collects its window, and writes PUBACKs in order.
 //!
 //! From Kafka to a device: [`kafka::consumer`] → [`source`] (a window for each partition) → `source/mapping.rs` → [`ingress`]

@@ -30,10 +30,18 @@ pub enum Outcome {
     Unavailable,
 }
 
+/// One resolved receipt.
+#[derive(Debug, Clone, Copy)]
+struct Resolved {
+    sequence: u32,
+    outcome: Outcome,
+    impatient: bool,
+}
+
 /// Where the receipts of one window are resolved.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    resolved: Mutex<Vec<(u32, Outcome)>>,
+    resolved: Mutex<Vec<Resolved>>,
     wake: Notify,
 }
 
@@ -43,10 +51,10 @@ impl Inbox {
         self.wake.notified().await;
     }
 
-    fn push(&self, sequence: u32, outcome: Outcome) {
+    fn push(&self, receipt: Resolved) {
         let first = {
             let mut resolved = self.resolved.lock();
-            resolved.push((sequence, outcome));
+            resolved.push(receipt);
             resolved.len() == 1
         };
         if first {
@@ -60,22 +68,25 @@ impl Inbox {
 pub struct Receipt {
     inbox: Option<Arc<Inbox>>,
     sequence: u32,
+    impatient: bool,
 }
 
 impl Receipt {
     /// Tells the owner of the message its outcome.
     pub fn resolve(mut self, outcome: Outcome) {
+        self.push(outcome);
+    }
+
+    fn push(&mut self, outcome: Outcome) {
         if let Some(inbox) = self.inbox.take() {
-            inbox.push(self.sequence, outcome);
+            inbox.push(Resolved { sequence: self.sequence, outcome, impatient: self.impatient });
         }
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let Some(inbox) = self.inbox.take() {
-            inbox.push(self.sequence, Outcome::Unavailable);
-        }
+        self.push(Outcome::Unavailable);
     }
 }
 
@@ -84,27 +95,34 @@ impl Drop for Receipt {
 pub struct Tracker<'a> {
     inbox: &'a Arc<Inbox>,
     sequence: u32,
-    issued: u32,
+    issued: Outstanding,
     outcome: Outcome,
     patience: Option<Duration>,
     waits_for_delivery: bool,
 }
 
 impl Tracker<'_> {
-    /// One more stage takes responsibility and will resolve this receipt.
+    /// One more stage takes responsibility and will resolve this receipt, however long it takes.
     pub fn receipt(&mut self) -> Receipt {
-        self.issued += 1;
-        Receipt { inbox: Some(Arc::clone(self.inbox)), sequence: self.sequence }
+        self.issued.patient += 1;
+        self.issue(false)
+    }
+
+    /// One more stage takes responsibility, and is waited for only so long: then its part of the message counts as
+    /// [`Outcome::Unavailable`]. The shortest patience counts for all such stages of a message.
+    pub fn impatient_receipt(&mut self, patience: Duration) -> Receipt {
+        self.issued.impatient += 1;
+        self.patience = Some(self.patience.map_or(patience, |known| known.min(patience)));
+        self.issue(true)
+    }
+
+    fn issue(&self, impatient: bool) -> Receipt {
+        Receipt { inbox: Some(Arc::clone(self.inbox)), sequence: self.sequence, impatient }
     }
 
     /// A stage was done with the message at once.
     pub fn settle(&mut self, outcome: Outcome) {
         self.outcome = self.outcome.max(outcome);
-    }
-
-    /// The message fails with [`Outcome::Unavailable`] when it is not settled within `patience`; the shortest counts.
-    pub fn patience(&mut self, patience: Duration) {
-        self.patience = Some(self.patience.map_or(patience, |known| known.min(patience)));
     }
 
     /// Whether the owner wants to know that subscribers have the message (a Source does, a device does not).
@@ -113,10 +131,23 @@ impl Tracker<'_> {
     }
 }
 
+/// Receipts that are not resolved yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Outstanding {
+    patient: u32,
+    impatient: u32,
+}
+
+impl Outstanding {
+    fn is_none(self) -> bool {
+        self.patient == 0 && self.impatient == 0
+    }
+}
+
 #[derive(Debug)]
 struct Entry<T> {
     tag: T,
-    outstanding: u32,
+    outstanding: Outstanding,
     outcome: Outcome,
     deadline: Option<Instant>,
 }
@@ -131,7 +162,7 @@ pub struct Window<T> {
     /// Entries with a deadline, and a time before which none of them is over.
     deadlines: usize,
     earliest: Option<Instant>,
-    scratch: Vec<(u32, Outcome)>,
+    scratch: Vec<Resolved>,
     waits_for_delivery: bool,
 }
 
@@ -178,14 +209,14 @@ impl<T> Window<T> {
         let mut tracker = Tracker {
             inbox: &self.inbox,
             sequence: self.base.wrapping_add(self.entries.len() as u32),
-            issued: 0,
+            issued: Outstanding::default(),
             outcome: Outcome::Unmatched,
             patience: None,
             waits_for_delivery: self.waits_for_delivery,
         };
         let routed = route(&mut tracker);
         let Tracker { issued, outcome, patience, .. } = tracker;
-        let deadline = patience.filter(|_| issued > 0).map(|patience| Instant::now() + patience);
+        let deadline = patience.map(|patience| Instant::now() + patience);
         if let Some(deadline) = deadline {
             self.deadlines += 1;
             self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
@@ -197,17 +228,21 @@ impl<T> Window<T> {
     /// Takes in what was resolved since the last call.
     pub fn collect(&mut self) {
         std::mem::swap(&mut *self.inbox.resolved.lock(), &mut self.scratch);
-        for (sequence, outcome) in self.scratch.drain(..) {
+        for Resolved { sequence, outcome, impatient } in self.scratch.drain(..) {
             // A sequence before the base belongs to a message that was given up on.
             let Some(entry) = self.entries.get_mut(sequence.wrapping_sub(self.base) as usize) else { continue };
-            entry.outstanding = entry.outstanding.saturating_sub(1);
-            entry.outcome = entry.outcome.max(outcome);
+            let outstanding = if impatient { &mut entry.outstanding.impatient } else { &mut entry.outstanding.patient };
+            // An impatient receipt that comes after its time was given up on already.
+            if *outstanding > 0 {
+                *outstanding -= 1;
+                entry.outcome = entry.outcome.max(outcome);
+            }
         }
     }
 
     /// The oldest message, once nothing more is expected about it.
     pub fn pop_settled(&mut self) -> Option<(T, Outcome)> {
-        if self.entries.front()?.outstanding > 0 {
+        if !self.entries.front()?.outstanding.is_none() {
             return None;
         }
         let entry = self.entries.pop_front()?;
@@ -221,16 +256,16 @@ impl<T> Window<T> {
         Some((entry.tag, entry.outcome))
     }
 
-    /// Gives up on messages whose patience is over: they settle as [`Outcome::Unavailable`].
+    /// Gives up on the impatient receipts of messages whose patience is over: they count as [`Outcome::Unavailable`].
     pub fn expire(&mut self, now: Instant) {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return;
         }
         self.earliest = None;
-        for entry in self.entries.iter_mut().filter(|entry| entry.outstanding > 0) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.outstanding.impatient > 0) {
             match entry.deadline {
                 Some(deadline) if deadline <= now => {
-                    entry.outstanding = 0;
+                    entry.outstanding.impatient = 0;
                     entry.outcome = entry.outcome.max(Outcome::Unavailable);
                 }
                 Some(deadline) => {
@@ -292,10 +327,7 @@ mod tests {
     #[test]
     fn an_expired_message_ignores_its_late_receipt() {
         let mut window = Window::for_publisher();
-        let late = window.track(1, |tracker| {
-            tracker.patience(Duration::ZERO);
-            tracker.receipt()
-        });
+        let late = window.track(1, |tracker| tracker.impatient_receipt(Duration::ZERO));
         let other = window.track(2, receipt);
         assert!(window.next_deadline().is_some());
         window.expire(Instant::now());
@@ -305,6 +337,19 @@ mod tests {
         other.resolve(Outcome::Safe);
         assert_eq!(settled(&mut window), [(2, Outcome::Safe)]);
         assert_eq!(window.next_deadline(), None);
+    }
+
+    #[test]
+    fn patience_with_one_stage_does_not_end_the_wait_for_another() {
+        let mut window = Window::for_source();
+        let (kafka, subscriber) =
+            window.track((), |tracker| (tracker.receipt(), tracker.impatient_receipt(Duration::ZERO)));
+        window.expire(Instant::now());
+        assert_eq!(settled(&mut window), [], "Kafka has not answered");
+        subscriber.resolve(Outcome::Safe);
+        assert_eq!(settled(&mut window), [], "too late, and not the one that is waited for");
+        kafka.resolve(Outcome::Safe);
+        assert_eq!(settled(&mut window), [((), Outcome::Unavailable)]);
     }
 
     #[tokio::test]

@@ -52,6 +52,12 @@ pub enum WriteError {
         /// Its name.
         sink: String,
     },
+    /// The Sink was removed while the rule ran.
+    #[error("Sink {sink} was removed")]
+    Gone {
+        /// Its name.
+        sink: String,
+    },
 }
 
 /// A running Sink.
@@ -70,9 +76,7 @@ impl Sink {
         let writing = Writing::compile(plan)?;
         let core = Arc::new(Core::new(plan.name.clone()));
         core.configure(plan);
-        if let Some(topic) = writing.fixed_topic() {
-            core.prepare(topic);
-        }
+        core.prepare(writing.fixed_topic());
         let (producer, settings) = watch::channel(Arc::new(settings::producer(plan)));
         let stop = CancellationToken::new();
         let task = tokio::spawn(maintenance::maintain(Arc::clone(&core), settings, stop.clone()));
@@ -88,9 +92,7 @@ impl Sink {
     pub fn reconfigure(&self, plan: &document::Sink) -> Result<(), String> {
         let writing = Writing::compile(plan)?;
         self.core.configure(plan);
-        if let Some(topic) = writing.fixed_topic() {
-            self.core.prepare(topic);
-        }
+        self.core.prepare(writing.fixed_topic());
         self.writing.store(Arc::new(writing));
         let changed = settings::producer(plan);
         self.producer.send_if_modified(|current| {
@@ -122,8 +124,7 @@ impl Sink {
             if tracker.waits_for_delivery() {
                 receipt = Some(tracker.receipt());
             } else if writing.request_mode == RequestMode::Sync {
-                tracker.patience(writing.sync_timeout);
-                receipt = Some(tracker.receipt());
+                receipt = Some(tracker.impatient_receipt(writing.sync_timeout));
             }
         }
         let waits = receipt.is_some();
@@ -134,18 +135,24 @@ impl Sink {
                 }
                 Ok(())
             }
+            Appended::Refused if self.core.is_closed() => Err(WriteError::Gone { sink: self.core.name.clone() }),
             Appended::Refused => Err(WriteError::Full { sink: self.core.name.clone() }),
         }
     }
 
-    /// Waits until Kafka has all records, or until `deadline`, then stops. Says how many records were left behind.
-    pub async fn drain(&self, deadline: Instant) -> u64 {
+    /// From now on batches do not wait to fill: what is in the buffer shall reach Kafka soon.
+    pub fn hurry(&self) {
         self.producer.send_if_modified(|current| {
             let hurried = current.without_linger();
             let modified = hurried.is_some();
             *current = hurried.map_or_else(|| Arc::clone(current), Arc::new);
             modified
         });
+    }
+
+    /// Waits until Kafka has all records, or until `deadline`, then stops. Says how many records were left behind.
+    pub async fn drain(&self, deadline: Instant) -> u64 {
+        self.hurry();
         while !self.core.is_empty() && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
         }

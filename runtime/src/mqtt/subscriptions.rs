@@ -149,8 +149,7 @@ impl Subscriptions {
                 if let Some(tracker) = tracker.as_deref_mut().filter(|_| waiting && qos == QoS::AtLeastOnce) {
                     // From here on the receipt says what becomes of it.
                     waiting = false;
-                    tracker.patience(DELIVERY_PATIENCE);
-                    receipt = Some(tracker.receipt());
+                    receipt = Some(tracker.impatient_receipt(DELIVERY_PATIENCE));
                 }
                 session.enqueue(frame, receipt, &self.counters)
             }

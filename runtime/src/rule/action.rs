@@ -61,6 +61,8 @@ impl ActionError {
         match self {
             Self::Rejected(_) | Self::Circle(_) | Self::Sink(WriteError::Rejected { .. }) => Outcome::Rejected,
             Self::Sink(WriteError::Full { .. }) => Outcome::QuotaExceeded,
+            // Sent again, it meets the rules of now.
+            Self::Sink(WriteError::Gone { .. }) => Outcome::Unavailable,
         }
     }
 }

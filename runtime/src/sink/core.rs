@@ -20,7 +20,7 @@ use super::{partitioner, settings};
 use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record};
 use crate::kafka::producer::{Producer, SendError, Token};
 use crate::message::now_millis;
-use crate::receipt::Receipt;
+use crate::receipt::{Outcome, Receipt};
 use crate::status::{Link, LinkState};
 
 /// Topics a Sink with a topic template holds at a time; the one idle longest makes room.
@@ -52,6 +52,8 @@ pub(super) struct Core {
     pub(super) name: String,
     pub(super) bounds: Bounds,
     pub(super) topics: RwLock<HashMap<ByteString, Arc<Topic>, RandomState>>,
+    /// The topic of the specification, when it is no template.
+    fixed: Mutex<Option<ByteString>>,
     /// Nothing is taken any more. Changed under the lock of `topics`.
     closed: AtomicBool,
     slots: RwLock<Slots>,
@@ -89,6 +91,7 @@ impl Core {
             name,
             bounds: Bounds::default(),
             topics: RwLock::default(),
+            fixed: Mutex::default(),
             closed: AtomicBool::new(false),
             slots: RwLock::default(),
             producer: ArcSwapOption::empty(),
@@ -119,9 +122,42 @@ impl Core {
         self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
     }
 
-    /// Makes a topic known before its first record, so that its state is known too.
-    pub(super) fn prepare(&self, topic: &str) {
-        drop(self.topic(topic));
+    /// Makes a fixed topic known before its first record, so that its state is known too.
+    pub(super) fn prepare(&self, fixed: Option<&ByteString>) {
+        *self.fixed.lock() = fixed.cloned();
+        if let Some(topic) = fixed {
+            drop(self.topic(topic));
+        }
+    }
+
+    /// Whether the Sink takes nothing any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether records choose their topic by a template.
+    pub(super) fn topic_is_template(&self) -> bool {
+        self.fixed.lock().is_none()
+    }
+
+    /// Lets go of topics that a changed specification left behind, once they are empty.
+    pub(super) fn forget_old_topics(&self) {
+        let Some(fixed) = self.fixed.lock().clone() else { return };
+        let mut topics = self.topics.write();
+        if topics.len() > 1 {
+            topics.retain(|name, topic| *name == fixed || !self.evict(topic));
+        }
+    }
+
+    /// Fails what waits for a topic that does not exist.
+    pub(super) fn fail_waiting(&self, topic: &Topic) {
+        let state = topic.state.read();
+        for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log)) {
+            let mut log = log.lock();
+            let before = log.bytes();
+            log.fail_queued();
+            self.account(before, &log);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -135,9 +171,15 @@ impl Core {
             let Some(topic) = self.topic(topic) else {
                 let mut settled = self.settled.lock();
                 settled.matched += 1;
-                settled.queue_full += 1;
+                let outcome = if self.is_closed() {
+                    settled.sink_deleted += 1;
+                    Outcome::Unavailable
+                } else {
+                    settled.queue_full += 1;
+                    Outcome::QuotaExceeded
+                };
                 if let Some(receipt) = receipt {
-                    receipt.resolve(crate::receipt::Outcome::QuotaExceeded);
+                    receipt.resolve(outcome);
                 }
                 return Appended::Refused;
             };
@@ -318,9 +360,9 @@ impl Core {
     }
 
     fn evict(&self, topic: &Topic) -> bool {
-        let totals = topic.totals();
         let mut state = topic.state.write();
-        if totals.bytes > 0 || !state.unassigned.lock().is_empty() {
+        let totals = state.totals();
+        if !state.is_empty() {
             return false;
         }
         state.evicted = true;
@@ -392,17 +434,17 @@ impl Core {
         }
     }
 
-    /// Says once what changed about the link.
+    /// Takes on a link state. Says it once: that the same trouble is worded anew is no news.
     pub(super) fn set_link(&self, new: Link) {
         let mut link = self.link.lock();
-        if *link != new {
+        if (link.state, link.reason) != (new.state, new.reason) {
             match new.state {
                 LinkState::Connected => tracing::info!(sink = self.name, "connected to Kafka"),
                 LinkState::Connecting => tracing::warn!(sink = self.name, reason = new.reason, "{}", new.message),
             }
             self.connected.store(new.state == LinkState::Connected, Ordering::Relaxed);
-            *link = new;
         }
+        *link = new;
     }
 
     pub(super) fn is_connected(&self) -> bool {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Replace};
 use super::topic::Topic;
-use crate::kafka::client::Trouble;
+use crate::kafka::client::{TOPIC_NOT_FOUND, Trouble};
 use crate::kafka::producer::{Deliveries, Producer};
 
 /// How long a producer whose settings changed may finish what is in flight; the rest is sent again by the new one.
@@ -63,21 +63,25 @@ impl ProducerSettings {
     }
 }
 
-/// Runs until `stop`; the producer is then still there for [`Core`] to drain.
+/// Runs until `stop`, which waits for nothing; the producer is then still there for [`Core`] to drain.
 pub(super) async fn maintain(
     core: Arc<Core>,
-    mut settings: watch::Receiver<Arc<ProducerSettings>>,
+    settings: watch::Receiver<Arc<ProducerSettings>>,
     stop: CancellationToken,
 ) {
+    stop.run_until_cancelled(work(&core, settings)).await;
+}
+
+async fn work(core: &Arc<Core>, mut settings: watch::Receiver<Arc<ProducerSettings>>) {
     let mut current = Arc::clone(&settings.borrow_and_update());
     let mut batch_bytes = current.batch_bytes;
     let mut asked: HashMap<ByteString, Instant> = HashMap::new();
-    while !stop.is_cancelled() {
+    loop {
         let replace = core.replacement();
         if settings.has_changed().unwrap_or(false) {
             current = Arc::clone(&settings.borrow_and_update());
             batch_bytes = current.batch_bytes;
-            retire(&core, HANDOVER).await;
+            retire(core, HANDOVER).await;
         } else if let Some(replace) = replace {
             let grace = match replace {
                 Replace::Broken => Duration::ZERO,
@@ -91,16 +95,15 @@ pub(super) async fn maintain(
                     HANDOVER
                 }
             };
-            retire(&core, grace).await;
+            retire(core, grace).await;
         }
-        let wait = if let Err(problem) = ensure_producer(&core, &current, batch_bytes) {
+        let wait = if let Err(problem) = ensure_producer(core, &current, batch_bytes) {
             core.set_link(problem.into());
             current.min_refresh
         } else {
-            check(&core, &current, &mut asked).await
+            check(core, &current, &mut asked).await
         };
         tokio::select! {
-            () = stop.cancelled() => {}
             () = core.attention.notified() => {}
             () = tokio::time::sleep(wait) => {}
             changed = settings.changed() => {
@@ -136,6 +139,7 @@ pub(super) async fn retire(core: &Arc<Core>, grace: Duration) {
 
 /// Asks Kafka about the topics that are due and says how long to wait until the next time.
 async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMap<ByteString, Instant>) -> Duration {
+    core.forget_old_topics();
     let topics = core.all_topics();
     let suspect = core.take_suspicion();
     if asked.len() > topics.len() {
@@ -160,13 +164,21 @@ async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMa
             interval.saturating_sub(asked.elapsed())
         });
         if due_in > Duration::ZERO {
-            refused_before |= topic.needs_metadata();
+            refused_before |= topic.needs_metadata() && !core.topic_is_template();
             wait = wait.min(due_in);
             continue;
         }
         let answer = ask(core, settings, Some(&topic)).await;
         asked.insert(topic.name.clone(), Instant::now());
-        problem = answer.err().or(problem);
+        problem = match answer {
+            // A record that chose a topic that does not exist fails (as in the reference system); the Sink is fine.
+            Err(trouble) if trouble.reason == TOPIC_NOT_FOUND && core.topic_is_template() => {
+                tracing::debug!(sink = core.name, topic = %topic.name, "{}", trouble.message);
+                core.fail_waiting(&topic);
+                problem
+            }
+            answer => answer.err().or(problem),
+        };
     }
     if let Some(problem) = problem {
         // An unreachable Kafka was already waited for; a refusal is asked about again after the floor.

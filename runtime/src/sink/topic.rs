@@ -58,17 +58,25 @@ impl Topic {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let state = self.state.read();
-        state.unassigned.lock().is_empty() && state.partitions.iter().all(|partition| partition.log.lock().is_empty())
+        self.state.read().is_empty()
     }
 
-    /// Figures, queuing, in flight and bytes over all its logs, at one instant for each log.
+    /// Figures, queuing, in flight and bytes over all its logs, at one instant for each log. Records do not move
+    /// between logs meanwhile.
     pub(super) fn totals(&self) -> Totals {
-        // The read lock keeps records from moving between logs meanwhile.
-        let state = self.state.read();
+        self.state.read().totals()
+    }
+}
+
+impl TopicState {
+    pub(super) fn is_empty(&self) -> bool {
+        self.unassigned.lock().is_empty() && self.partitions.iter().all(|partition| partition.log.lock().is_empty())
+    }
+
+    pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        totals.add(&state.unassigned.lock());
-        for partition in &state.partitions {
+        totals.add(&self.unassigned.lock());
+        for partition in &self.partitions {
             totals.add(&partition.log.lock());
         }
         totals

@@ -46,10 +46,11 @@ impl Route for Routed {
                 tracker.settle(outcome);
             }
             if plan.hold {
-                self.held.lock().push(tracker.receipt());
-            }
-            if let Some(patience) = plan.patience {
-                tracker.patience(patience);
+                let receipt = match plan.patience {
+                    Some(patience) => tracker.impatient_receipt(patience),
+                    None => tracker.receipt(),
+                };
+                self.held.lock().push(receipt);
             }
         }
         self.subscriptions.deliver(message, tracker);
