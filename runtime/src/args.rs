@@ -1,9 +1,16 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+/// An address to bind, by number or by name.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found =
+        text.to_socket_addrs().map_err(|error| format!("{error}: write HOST:PORT, such as 127.0.0.1:1883"))?;
+    found.next().ok_or_else(|| "the name has no address".to_owned())
+}
 
 /// MQTT devices and Apache Kafka, joined by rules.
 #[derive(Debug, Parser)]
@@ -41,7 +48,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub plan: PathBuf,
     /// Where to serve health, metrics and status.
-    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9600")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9600", value_parser = address)]
     pub admin: SocketAddr,
     /// Address that the listeners bind, their ports come from the plan.
     #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
@@ -58,10 +65,10 @@ pub struct Dev {
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: Option<String>,
     /// Address of the first listener, instead of 127.0.0.1 and its port in the Bridge. Port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub mqtt: Option<SocketAddr>,
     /// Where to serve health, metrics and status. Port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9600")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9600", value_parser = address)]
     pub admin: SocketAddr,
 }
 

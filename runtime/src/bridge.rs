@@ -26,6 +26,9 @@ use crate::source::mapping::Mapper;
 use crate::source::{Source, Tuning};
 use crate::status::{self, Observe, Snapshot};
 
+/// A changed Source may take this long to settle what it has before the new one takes over; the rest comes again.
+const SOURCE_HANDOVER: Duration = Duration::from_secs(10);
+
 /// What the machine, not the plan, decides.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -199,27 +202,41 @@ impl Bridge {
             running.sinks = prepared.sinks;
             running.listeners.set(&prepared.wanted, prepared.bound, &self.broker);
         }
+        let mut figures = HashMap::new();
+        let stop_by = Instant::now() + grace.min(SOURCE_HANDOVER);
         for (name, source) in ending {
-            let left = source.stop(Instant::now() + grace).await;
+            figures.insert(name.clone(), source.figures());
+            let left = source.stop(stop_by).await;
             if !left.is_clean() {
                 tracing::warn!(source = name, unsettled = left.unsettled, "records of the old Source come again");
             }
         }
+        let mut plan = plan;
+        let mut rejected = None;
         let mut started = HashMap::new();
         let local = self.options.kafka.as_ref().is_some_and(|kafka| kafka.embedded);
         let tuning = if local { Tuning::LOCAL } else { Tuning::POD };
         for source in prepared.sources {
             match Source::start(&source, tuning, Arc::clone(&self.ingress) as Arc<_>) {
                 Ok(running) => {
+                    if let Some(before) = figures.get(&source.name) {
+                        running.go_on_counting(before);
+                    }
                     started.insert(source.name.clone(), running);
                 }
-                Err(error) => tracing::error!(source = source.name, "the Source cannot start: {error}"),
+                Err(error) => {
+                    let message = format!("Source {} cannot start: {error}", source.name);
+                    tracing::error!("{message}");
+                    rejected = Some(status::RejectedPlan { revision: plan.revision.clone(), message });
+                    // Not in force, so that the next look at the configuration tries again.
+                    plan.sources.retain(|other| other.name != source.name);
+                }
             }
         }
         let mut running = self.running.write();
         running.sources.extend(started);
         running.plan = plan;
-        running.rejected = None;
+        running.rejected = rejected;
     }
 
     /// Lets a removed Sink finish beside what goes on.
@@ -240,10 +257,17 @@ impl Bridge {
             running.listeners.close();
             (std::mem::take(&mut running.sources), running.sinks.clone())
         };
+        for sink in sinks.values() {
+            sink.hurry();
+        }
+        // Each stage leaves time for the next: what was acknowledged must still reach Kafka.
+        let now = Instant::now();
+        let grace = deadline.saturating_duration_since(now);
         let mut leftovers = Leftovers::default();
         // Sources first: their records still need subscribers and Sinks.
+        let settled_by = now + grace / 4;
         let stopping: Vec<_> =
-            sources.into_iter().map(|(name, source)| (name, tokio::spawn(source.stop(deadline)))).collect();
+            sources.into_iter().map(|(name, source)| (name, tokio::spawn(source.stop(settled_by)))).collect();
         for (name, stopped) in stopping {
             let unsettled = stopped.await.map_or(0, |left| left.unsettled);
             if unsettled > 0 {
@@ -251,7 +275,8 @@ impl Bridge {
             }
         }
         // Then devices: what they published is acknowledged as Kafka answers.
-        let drained = self.broker.drain(deadline.saturating_duration_since(Instant::now())).await;
+        let acknowledged_by = now + grace / 2;
+        let drained = self.broker.drain(acknowledged_by.saturating_duration_since(Instant::now())).await;
         leftovers.unacknowledged = drained.unacknowledged;
         let draining: Vec<_> = sinks
             .into_iter()
@@ -264,7 +289,8 @@ impl Bridge {
             }
         }
         self.retiring.close();
-        self.retiring.wait().await;
+        // Removed Sinks have deadlines of their own, from before; they end with the process at the latest.
+        let _ = tokio::time::timeout_at(deadline.into(), self.retiring.wait()).await;
         leftovers
     }
 }

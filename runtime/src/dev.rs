@@ -20,7 +20,7 @@ use crate::bridge::{Bridge, GivenUsers, Options};
 use crate::kafka::embedded::Embedded;
 use crate::kafka::topics::{Ensured, ensure_topics};
 use crate::manifest::{self, Manifests, Secret};
-use crate::run::{complain, finish};
+use crate::run::{complain, end, finish};
 use crate::screen::Screen;
 use crate::status::{LocalKafka, Observe};
 use crate::stop::Stop;
@@ -59,10 +59,14 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
             () = stop.requested() => break,
             _ = tick.tick() => screen.refresh(&bridge.snapshot()),
             () = watch.changed() => {
-                // Taking on a change may wait for a Source to finish: a signal does not wait for that.
+                // Begun, a change is finished: half of it must not be what is stopped.
+                let mut reloading = std::pin::pin!(local.reload(&bridge));
                 let news = tokio::select! {
-                    news = local.reload(&bridge) => news,
-                    () = stop.requested() => break,
+                    news = &mut reloading => news,
+                    () = stop.requested() => {
+                        reloading.await;
+                        break;
+                    }
                 };
                 if let Some(news) = news {
                     screen.interrupt(&news);
@@ -73,8 +77,7 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     }
     screen.end();
     finish(&bridge, &mut stop).await;
-    token.cancel();
-    serving.await??;
+    end(serving, &token).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -199,18 +202,22 @@ impl Local {
         let Some(Configuration { plan, users }) = self.read() else {
             return refused(bridge, String::new(), "the manifests have errors: see the terminal");
         };
-        let same_users = std::mem::replace(&mut *self.users.lock(), users.clone()) == users;
-        if plan == bridge.plan() && same_users {
+        let before = std::mem::replace(&mut *self.users.lock(), users.clone());
+        if plan == bridge.plan() && before == users {
             bridge.clear_rejection();
             return Some("the manifests changed, and mean the same".into());
         }
         let revision = plan.revision.clone();
-        if let Err(error) = self.create_topics(&plan).await {
-            return refused(bridge, revision, &format!("{error:#}"));
-        }
-        match bridge.apply(plan).await {
+        let applied = match self.create_topics(&plan).await {
+            Ok(()) => bridge.apply(plan).await.map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        match applied {
             Ok(_) => Some(format!("the changed manifests are in force, revision {revision}")),
-            Err(error) => refused(bridge, revision, &error.to_string()),
+            Err(error) => {
+                *self.users.lock() = before;
+                refused(bridge, revision, &format!("{error:#}"))
+            }
         }
     }
 }

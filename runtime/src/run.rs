@@ -4,14 +4,15 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use isthmus_plan::Plan;
 use isthmus_plan::resources::DEFAULT_NAMESPACE;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, AdminError};
 use crate::args;
 use crate::bridge::{Bridge, Options};
 use crate::status::Observe;
@@ -36,17 +37,36 @@ pub async fn run(args: args::Run) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = stop.requested() => break,
-            // Taking on a change may wait for a Source to finish: a signal does not wait for that.
-            () = watch.changed() => tokio::select! {
-                () = reload(&bridge, &args.plan) => {}
-                () = stop.requested() => break,
-            },
+            () = watch.changed() => {
+                // Begun, a change is finished: half of it must not be what is stopped.
+                let mut reloading = std::pin::pin!(reload(&bridge, &args.plan));
+                tokio::select! {
+                    () = &mut reloading => {}
+                    () = stop.requested() => {
+                        reloading.await;
+                        break;
+                    }
+                }
+            }
         }
     }
     finish(&bridge, &mut stop).await;
+    end(serving, &token).await
+}
+
+/// How long open admin connections may take to end.
+const ADMIN_FAREWELL: Duration = Duration::from_secs(1);
+
+/// Ends the admin port. A request that never ends does not keep the process.
+pub async fn end(mut serving: JoinHandle<Result<(), AdminError>>, token: &CancellationToken) -> anyhow::Result<()> {
     token.cancel();
-    serving.await??;
-    Ok(())
+    match tokio::time::timeout(ADMIN_FAREWELL, &mut serving).await {
+        Ok(served) => Ok(served??),
+        Err(_) => {
+            serving.abort();
+            Ok(())
+        }
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<Plan> {
@@ -80,7 +100,7 @@ async fn reload(bridge: &Bridge, path: &Path) {
 
 /// Stops in order within the plan's grace period, and says what was left behind. A second signal ends at once.
 pub async fn finish(bridge: &Bridge, stop: &mut Stop) {
-    let grace: std::time::Duration = bridge.plan().bridge.drain.grace_period.into();
+    let grace: Duration = bridge.plan().bridge.drain.grace_period.into();
     say(&format!("stopping: finishing what is in flight, {} s at most", grace.as_secs()));
     tokio::select! {
         leftovers = bridge.stop(Instant::now() + grace) => {
@@ -122,7 +142,7 @@ pub fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let outcome = runtime.block_on(work);
     // What is still blocked (a lookup of a name, say) does not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 

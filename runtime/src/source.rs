@@ -164,6 +164,11 @@ impl Source {
         Ok(Self { health, stop, task: tokio::spawn(member.run()) })
     }
 
+    /// Counts on from the figures of the Source that this one replaces: counters start at zero with the process only.
+    pub fn go_on_counting(&self, before: &status::Source) {
+        self.health.go_on_counting(before);
+    }
+
     /// The figures now.
     pub fn figures(&self) -> status::Source {
         self.health.figures()

@@ -29,15 +29,14 @@ pub struct Listener {
 
 /// Why a listener cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (listener {name}): {}", advice(source))]
+#[error("cannot listen on {address} (listener {name}): {}", advice(cause))]
 pub struct BindError {
     /// The listener's name in the Bridge resource.
     pub name: String,
     /// The address asked for.
     pub address: SocketAddr,
-    /// What the system says.
-    #[source]
-    pub source: io::Error,
+    /// What the system says; the text above has it.
+    pub cause: io::Error,
 }
 
 fn advice(error: &io::Error) -> String {
@@ -59,7 +58,7 @@ fn advice(error: &io::Error) -> String {
 pub fn bind(name: &str, address: SocketAddr) -> Result<Listener, BindError> {
     open(address)
         .and_then(|socket| Ok(Listener { name: name.to_owned(), address: socket.local_addr()?, socket }))
-        .map_err(|source| BindError { name: name.to_owned(), address, source })
+        .map_err(|cause| BindError { name: name.to_owned(), address, cause })
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {

@@ -155,6 +155,13 @@ impl Health {
         self.facts.lock().topics.remove(topic);
     }
 
+    /// Adds what an earlier Source of this name counted. What it had received and not settled comes again.
+    pub fn go_on_counting(&self, before: &status::Source) {
+        self.received.fetch_add(before.delivered + before.failed, Relaxed);
+        self.delivered.fetch_add(before.delivered, Relaxed);
+        self.failed.fetch_add(before.failed, Relaxed);
+    }
+
     /// The figures now.
     pub fn figures(&self) -> status::Source {
         let (mut lag, mut pending, mut partitions) = (None, 0, 0);
