@@ -231,7 +231,7 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     for name in &names {
         cluster.create_topic(name, 1, 1).unwrap();
     }
-    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster)).unwrap();
     sink.core.bounds.topics.store(10, std::sync::atomic::Ordering::Relaxed);
     for (count, name) in names.iter().enumerate() {
         assert_eq!(sink.core.store(name, record("k", "v"), None), Appended::Stored);
@@ -295,5 +295,36 @@ async fn sync_mode_gives_up_on_time_and_the_record_still_arrives() {
     assert_eq!(window.pop_settled(), Some(((), Outcome::Unavailable)));
     cluster.broker_up(1).unwrap();
     until("the record arrives late", || sink.snapshot().success == 1).await;
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_a_record_chose_and_that_does_not_exist_fails_that_record_only() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    cluster.topic_error("gone", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster)).unwrap();
+    let mut window = Window::for_publisher();
+    for topic in ["gone", "t"] {
+        window.track(topic, |tracker| sink.core.store(topic, record("k", "v"), Some(tracker.receipt())));
+    }
+    until("both are settled", || sink.snapshot().success + sink.snapshot().failed == 2).await;
+    window.collect();
+    assert_eq!(window.pop_settled(), Some(("gone", Outcome::Rejected)));
+    assert_eq!(window.pop_settled(), Some(("t", Outcome::Safe)));
+    until("the Sink itself is fine", || sink.snapshot().link.state == LinkState::Connected).await;
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_edited_away_no_longer_takes_the_link_down() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("right", 1, 1).unwrap();
+    cluster.topic_error("typo", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let sink = Sink::start(&plan("typo", &cluster)).unwrap();
+    until("the typo is reported", || sink.snapshot().link.reason == "TopicNotFound").await;
+    sink.reconfigure(&plan("right", &cluster)).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    assert_eq!(sink.core.topics.read().len(), 1);
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
 }
