@@ -295,9 +295,14 @@ impl Isthmus {
     }
 
     /// SIGTERM; checks that the process ends by itself with code 0, and returns what it printed.
-    pub fn stop(mut self) -> Result<String> {
+    pub fn stop(self) -> Result<String> {
+        self.stop_within(PATIENCE)
+    }
+
+    /// Like [`Isthmus::stop`], and within this time.
+    pub fn stop_within(mut self, time: Duration) -> Result<String> {
         self.process.signal(Signal::TERM)?;
-        let status = self.process.wait(PATIENCE)?;
+        let status = self.process.wait(time)?;
         let output = self.process.output();
         if status.code() != Some(0) {
             bail!("isthmus ended with {status}:\n{output}");

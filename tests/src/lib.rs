@@ -11,7 +11,7 @@
 //! * [`process`] starts programs, keeps what they print, and ends them; [`guard`] ends those that a
 //!   crashed or interrupted test run would leave behind;
 //! * [`condition`] waits for something to become true, with a deadline;
-//! * [`manifest`] renders the resources of a test;
+//! * [`manifest`] renders the resources of a test, [`port`] finds ports for them;
 //! * [`load`] is many devices at once, with a record of what was acknowledged.
 //!
 //! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
@@ -26,6 +26,7 @@ pub mod load;
 pub mod manifest;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod port;
 pub mod process;
 pub mod python;
 

@@ -70,6 +70,20 @@ pub fn bridge() -> Resource {
     Resource::new("Bridge", "fleet", json!({"authentication": {"anonymous": "Allow"}}))
 }
 
+/// The file with this Bridge, open only to users with these names and passwords.
+pub fn closed(bridge: Resource, users: &[(&str, &str)]) -> String {
+    let bridge =
+        bridge.with("authentication.anonymous", "Deny").with("authentication.usersSecretRef", json!({"name": "users"}));
+    format!("{bridge}\n---\n{}", secret(users))
+}
+
+fn secret(users: &[(&str, &str)]) -> String {
+    let data: serde_json::Map<_, _> =
+        users.iter().map(|(name, password)| ((*name).to_owned(), format!("plain:{password}").into())).collect();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "stringData": data});
+    format!("{secret:#}")
+}
+
 /// The Connector `kafka`. The local mode replaces the servers by those of `--kafka`.
 pub fn connector() -> Resource {
     let kafka = json!({"bootstrapServers": ["kafka:9092"]});

@@ -54,22 +54,54 @@ fn record_too_large_for_the_broker_fails_and_the_next_one_flows() -> Result<()> 
 }
 
 #[test]
-fn topic_that_does_not_exist_fails_its_records_and_no_others() -> Result<()> {
+fn topic_that_a_message_chooses_and_that_does_not_exist_fails_its_record_and_no_others() -> Result<()> {
     let kafka = Kafka::shared()?;
     let there = kafka.topic("there")?;
     // A topic that depends on the message is not created beforehand, and this broker creates none.
+    // The verdict comes from Kafka, not from the end of the patience with it.
     let isthmus = Start::on(kafka).manifests(&manifest::file(&[
-        sink("by-name", "${.kafka}").with("value", "${.text}").with("requestMode", "Sync"),
+        sink("by-name", "${.kafka}").with("value", "${.text}").with("requestMode", "Sync").with("syncTimeout", "5m"),
         rule("by-name", r#"SELECT payload.kafka AS kafka, payload.text AS text FROM "by-name""#).to_sink("by-name"),
     ]))?;
     let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
     let to = |topic: &str| json!({"kafka": topic, "text": "hello"}).to_string();
     let missing = Kafka::unused_name("missing");
-    assert!(device.publish_and_wait("by-name", to(&missing).as_bytes())? >= 0x80);
+    assert_eq!(device.publish_and_wait("by-name", to(&missing).as_bytes())?, 0x80);
     assert_eq!(device.publish_and_wait("by-name", to(&there).as_bytes())?, 0);
     assert!(device.publish_and_wait("by-name", to("no such name!").as_bytes())? >= 0x80);
     assert!(device.publish_and_wait("by-name", br#"{"text":"no topic"}"#)? >= 0x80);
-    assert_eq!(kafka.read(&there, 1, SOON)?[0].value.as_deref(), Some("hello"));
-    assert_eq!(isthmus.figure("sinks", "by-name", "success")?, 1);
+    assert_eq!(isthmus.figure("sinks", "by-name", "failed")?, 3);
+
+    // A device that cannot be told would only send it again.
+    let mut old = Client::connect(isthmus.mqtt(), V311, "old")?;
+    old.publish_and_wait("by-name", to(&missing).as_bytes())?;
+    old.publish_and_wait("by-name", to(&there).as_bytes())?;
+    assert_eq!(isthmus.figure("sinks", "by-name", "failed")?, 4);
+    for record in kafka.read(&there, 2, SOON)? {
+        assert_eq!(record.value.as_deref(), Some("hello"));
+    }
+    assert_eq!(isthmus.figure("sinks", "by-name", "success")?, 2);
+    Ok(())
+}
+
+#[test]
+fn records_in_the_buffer_fail_when_the_topic_they_chose_does_not_exist() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let there = kafka.topic("there")?;
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[
+        sink("by-name", "${.kafka}").with("value", "${.text}"),
+        rule("by-name", r#"SELECT payload.kafka AS kafka, payload.text AS text FROM "by-name""#).to_sink("by-name"),
+    ]))?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    for topic in [Kafka::unused_name("missing"), Kafka::unused_name("missing"), there.clone()] {
+        for _ in 0..10 {
+            let payload = json!({"kafka": topic, "text": "hello"}).to_string();
+            assert_eq!(device.publish_and_wait("by-name", payload.as_bytes())?, 0, "it is in the buffer");
+        }
+    }
+    assert_eq!(kafka.read(&there, 10, SOON)?.len(), 10);
+    assert_eq!(isthmus.wait_for("sinks", "by-name", "failed", 20)?, 20);
+    assert_eq!(isthmus.wait_for("sinks", "by-name", "success", 10)?, 10);
+    assert_eq!(isthmus.figure("sinks", "by-name", "queuing")?, 0);
     Ok(())
 }

@@ -11,7 +11,6 @@ use isthmus_tests::mosquitto::{self, Subscriber, Version};
 use isthmus_tests::mqtt::{Client, Packet, packet};
 use isthmus_tests::process::Process;
 use isthmus_tests::{Result, environment, manifest};
-use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -110,12 +109,7 @@ fn sigterm_ends_the_process_with_code_0_and_says_goodbye_to_clients() -> Result<
 
 #[test]
 fn static_users_are_let_in_and_others_are_not() -> Result<()> {
-    let bridge = manifest::bridge()
-        .with("authentication.anonymous", "Deny")
-        .with("authentication.usersSecretRef", json!({"name": "users"}));
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"},
-                        "stringData": {"car-7": "plain:secret"}});
-    let manifests = format!("{bridge}\n---\n{secret:#}");
+    let manifests = manifest::closed(manifest::bridge(), &[("car-7", "secret")]);
     let isthmus = Start::embedded().manifests(&manifests)?;
     let user = ["-u", "car-7", "-P", "secret"];
     mosquitto::publish(isthmus.mqtt(), Version::V311, "a", "x", &user)?;

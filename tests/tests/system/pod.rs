@@ -1,6 +1,5 @@
 //! `isthmus run`: the plan that a pod is given, and its replacement.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -11,6 +10,7 @@ use isthmus_tests::kafka::Kafka;
 use isthmus_tests::manifest::{self, rule, sink};
 use isthmus_tests::mosquitto::Version::V5;
 use isthmus_tests::mqtt::Client;
+use isthmus_tests::port;
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -26,14 +26,10 @@ fn plan(bootstrap: &str, port: u16, topic: &str, version: u32) -> Result<String>
     ]))
 }
 
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 #[test]
 fn pod_runs_its_plan_and_takes_on_the_next_one() -> Result<()> {
     let kafka = Kafka::shared()?;
-    let (topic, port) = (kafka.topic("pod")?, free_port()?);
+    let (topic, port) = (kafka.topic("pod")?, port::free()?);
     let isthmus = Isthmus::pod(&plan(kafka.bootstrap(), port, &topic, 1)?)?;
     assert_eq!(isthmus.mqtt().port(), port);
     let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
@@ -50,7 +46,7 @@ fn pod_runs_its_plan_and_takes_on_the_next_one() -> Result<()> {
 #[test]
 fn pod_refuses_a_broken_plan_and_goes_on_with_the_old_one() -> Result<()> {
     let kafka = Kafka::shared()?;
-    let (topic, port) = (kafka.topic("pod")?, free_port()?);
+    let (topic, port) = (kafka.topic("pod")?, port::free()?);
     let good = plan(kafka.bootstrap(), port, &topic, 1)?;
     let isthmus = Isthmus::pod(&good)?;
     let revision = isthmus.revision()?;

@@ -8,9 +8,10 @@ use isthmus_tests::condition::eventually;
 use isthmus_tests::isthmus::Start;
 use isthmus_tests::kafka::Kafka;
 use isthmus_tests::load::{self, Load};
-use isthmus_tests::manifest::{self, rule, sink};
+use isthmus_tests::manifest::{self, rule, sink, source};
 use isthmus_tests::mosquitto::Version::{V5, V311};
 use isthmus_tests::mqtt::Client;
+use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -119,5 +120,62 @@ fn removed_rule_stops_and_its_clients_stay() -> Result<()> {
     isthmus.reload(&manifest::file(&[sink("load", &topic)]))?;
     assert_eq!(device.publish_and_wait("load/1", br#"{"message":2}"#)?, 0x10, "nobody listens");
     assert_eq!(isthmus.figure("sinks", "load", "success")?, 1, "the Sink was not touched");
+    Ok(())
+}
+
+#[test]
+fn edited_source_publishes_elsewhere_and_counts_on() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    let to = |mqtt_topic: &str| {
+        let mapping = json!({"kafkaTopic": topic, "mqttTopic": mqtt_topic, "qos": 1, "payloadTemplate": "${.value}"});
+        let commands = source("commands").with("groupId", group.as_str()).with("offsetReset", "Earliest");
+        manifest::file(&[commands.and("topicMapping", mapping)])
+    };
+    let isthmus = Start::on(kafka).manifests(&to("old/${.key}"))?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    device.subscribe("old/+")?;
+    device.subscribe("new/+")?;
+    kafka.write(&topic, "car-7", "one", &[])?;
+    let one = device.message()?;
+    assert_eq!((one.topic.as_str(), &one.payload[..]), ("old/car-7", &b"one"[..]));
+    isthmus.wait_for("sources", "commands", "delivered", 1)?;
+
+    isthmus.reload(&to("new/${.key}"))?;
+    assert_eq!(isthmus.figure("sources", "commands", "received")?, 1, "the count goes on");
+    kafka.write(&topic, "car-7", "two", &[])?;
+    let two = device.message()?;
+    assert_eq!((two.topic.as_str(), &two.payload[..]), ("new/car-7", &b"two"[..]), "and no record twice");
+    isthmus.wait_for("sources", "commands", "delivered", 2)?;
+    assert_eq!(isthmus.figure("sources", "commands", "received")?, 2);
+    device.ping()?;
+    Ok(())
+}
+
+#[test]
+fn removed_sink_delivers_what_it_holds_and_works_when_it_is_back() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("removed")?;
+    let with_sink = |linger: &str| {
+        let sink = sink("load", &topic).with("value", "${.payload}").with("linger", linger);
+        manifest::file(&[sink, rule("load", r#"SELECT * FROM "load/#""#).to_sink("load")])
+    };
+    // The records wait for company longer than the test has patience: only the removal makes them go.
+    let isthmus = Start::on(kafka).manifests(&with_sink("1m"))?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    for number in 0..50 {
+        assert_eq!(device.publish_and_wait("load/1", number.to_string().as_bytes())?, 0);
+    }
+    isthmus.reload(&manifest::file(&[]))?;
+    assert_eq!(isthmus.status()?["sinks"], json!([]));
+    assert_eq!(device.publish_and_wait("load/1", b"nobody listens")?, 0x10);
+    assert_eq!(kafka.read(&topic, 50, SOON)?.len(), 50);
+
+    isthmus.reload(&with_sink("5ms"))?;
+    assert_eq!(device.publish_and_wait("load/1", b"50")?, 0);
+    let values: Vec<_> = kafka.read(&topic, 51, SOON)?.into_iter().filter_map(|record| record.value).collect();
+    let expected: Vec<_> = (0..=50).map(|number| number.to_string()).collect();
+    assert_eq!(values, expected);
     Ok(())
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use isthmus_tests::Result;
 use isthmus_tests::condition::{eventually, throughout};
-use isthmus_tests::isthmus::Start;
+use isthmus_tests::isthmus::{self, Isthmus, Start};
 use isthmus_tests::kafka::Kafka;
 use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::{Subscriber, Version};
 use isthmus_tests::mqtt::{Client, Packet, packet};
+use isthmus_tests::{Result, port};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -176,5 +176,44 @@ fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
     kafka.write(&topic, "after", "2", &[])?;
     assert_eq!(subscriber.payload("cmd/after", 3 * SOON)?, "2");
     isthmus.wait_for_state("sources", "commands", "Connected")?;
+    Ok(())
+}
+
+#[test]
+fn record_waits_for_a_sink_without_its_topic_however_long_that_takes() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, late) = (kafka.topic("commands")?, Kafka::unused_name("late"));
+    let group = Kafka::unused_name("commands");
+    // As in a pod: local mode would create the Sink's topic.
+    let plan = isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+        manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+        commands(&group).and("topicMapping", mapping(&topic)),
+        sink("late", &late).with("value", "${.value}"),
+        rule("late", r#"SELECT * FROM "$sources/kafka_consumer:commands""#).to_sink("late"),
+    ]))?;
+    let isthmus = Isthmus::pod(&plan)?;
+    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "car-7")?;
+    device.subscribe("cmd/car-7")?;
+    kafka.write(&topic, "car-7", "one", &[])?;
+    assert_eq!(device.message()?.payload, b"one", "the subscriber has it and says so");
+
+    // Longer than the 30 s that a subscriber is given.
+    throughout("the record waits", Duration::from_secs(33), || {
+        let link = isthmus.link("sources", "commands")?;
+        Ok(link["pending"] == 1 && link["delivered"] == 0 && link["failed"] == 0)
+    })?;
+    assert!(kafka.committed(&group, &topic)?.is_empty(), "nothing is committed");
+    let sink = isthmus.link("sinks", "late")?;
+    assert!(sink["queuing"] == 1 && sink["failed"] == 0, "{sink}");
+
+    kafka.create_topic(&late, 1, &[])?;
+    isthmus.wait_for("sources", "commands", "delivered", 1)?;
+    assert_eq!(kafka.read(&late, 1, SOON)?[0].value.as_deref(), Some("one"));
+    eventually("the offset is committed", SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+        Some(1) => Ok(()),
+        other => Err(anyhow!("{other:?}")),
+    })?;
+    assert_eq!(isthmus.figure("sources", "commands", "failed")?, 0);
     Ok(())
 }

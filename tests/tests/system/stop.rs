@@ -1,14 +1,19 @@
 //! The process ends, in order or not: what it acknowledged is in Kafka, and what is left is said.
 
 use std::collections::HashSet;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow, bail};
 use isthmus_tests::Result;
 use isthmus_tests::isthmus::Start;
 use isthmus_tests::kafka::Kafka;
-use isthmus_tests::manifest::{self, Resource, rule, sink};
+use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::Version::{self, V5, V311};
 use isthmus_tests::mqtt::{Client, Packet};
+use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -51,6 +56,35 @@ fn sigterm_without_kafka_ends_in_time_and_says_what_is_left() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn sigterm_without_kafka_ends_in_time_with_many_topics() -> Result<()> {
+    let kafka = Kafka::not_started()?;
+    let bridge = manifest::bridge().with("drain.gracePeriod", "3s");
+    let rule = rule("load", r#"SELECT payload.kafka AS kafka FROM "load/#""#).to_sink("load");
+    let manifests = [bridge, manifest::connector(), sink("load", "stop-${.kafka}"), rule];
+    let isthmus = Start::on(&kafka).manifests(&manifest::documents(&manifests))?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    for number in 0..12 {
+        assert_eq!(device.publish_and_wait("load/1", format!(r#"{{"kafka":{number}}}"#).as_bytes())?, 0);
+    }
+    let output = isthmus.stop_within(Duration::from_secs(10))?;
+    let says_so = |line: &str| line.contains("Sink load") && line.contains("12 records");
+    assert!(output.lines().any(says_so), "{output}");
+    Ok(())
+}
+
+#[test]
+fn half_a_request_on_the_admin_port_does_not_keep_the_process() -> Result<()> {
+    let isthmus = Start::embedded().manifests(&manifest::documents(&[manifest::bridge()]))?;
+    let address = isthmus.admin().strip_prefix("http://").context("an unusual address")?;
+    let mut request = TcpStream::connect(address)?;
+    request.write_all(b"GET /livez HTTP/1.1\r\nHost: ")?;
+    // Connections are accepted in order: when a later one is answered, this one is being read.
+    assert_eq!(isthmus.get("/livez")?.0, 200);
+    isthmus.stop_within(Duration::from_secs(5))?;
+    Ok(())
+}
+
 /// A device that publishes until the broker is gone, and what it got acknowledged.
 fn publish_until_the_end(mut device: Client, name: &str) -> Result<Vec<String>> {
     let mut acknowledged = Vec::new();
@@ -69,10 +103,37 @@ fn publish_until_the_end(mut device: Client, name: &str) -> Result<Vec<String>> 
                 acknowledged.push(sent[acknowledged.len()].clone());
             }
             Ok(Packet::Closed | Packet::Disconnect(_)) | Err(_) => break,
-            Ok(other) => anyhow::bail!("{other:?}"),
+            Ok(other) => bail!("{other:?}"),
         }
     }
     Ok(acknowledged)
+}
+
+/// Some devices that publish until the broker is gone.
+struct Devices(Vec<JoinHandle<Result<Vec<String>>>>);
+
+impl Devices {
+    fn start(broker: SocketAddr, version: Version) -> Result<Self> {
+        let start = |name| {
+            let device = Client::connect(broker, version, name)?;
+            Ok(thread::spawn(move || publish_until_the_end(device, name)))
+        };
+        Ok(Self(["a", "b", "c", "d"].into_iter().map(start).collect::<Result<_>>()?))
+    }
+
+    /// Checks that everything acknowledged is in the topic, and that it was a good deal.
+    fn lost_nothing(self, kafka: &Kafka, topic: &str) -> Result<()> {
+        let found: HashSet<_> = kafka.read_all(topic)?.into_iter().filter_map(|record| record.value).collect();
+        let mut count = 0;
+        for device in self.0 {
+            for payload in device.join().map_err(|_| anyhow!("a device panicked"))?? {
+                assert!(found.contains(&payload), "{payload} was acknowledged and is lost");
+                count += 1;
+            }
+        }
+        assert!(count > 1_000, "only {count} were acknowledged");
+        Ok(())
+    }
 }
 
 fn crash_loses_nothing_acknowledged(version: Version) -> Result<()> {
@@ -81,25 +142,10 @@ fn crash_loses_nothing_acknowledged(version: Version) -> Result<()> {
     let [sink, rule] = raw_to(&topic);
     let sink = sink.with("requestMode", "Sync").with("syncTimeout", "60s");
     let mut isthmus = Start::on(kafka).manifests(&manifest::file(&[sink, rule]))?;
-    let devices: Vec<_> = ["a", "b", "c", "d"]
-        .into_iter()
-        .map(|name| {
-            let device = Client::connect(isthmus.mqtt(), version, name)?;
-            Ok(std::thread::spawn(move || publish_until_the_end(device, name)))
-        })
-        .collect::<Result<_>>()?;
+    let devices = Devices::start(isthmus.mqtt(), version)?;
     isthmus.wait_for("sinks", "load", "success", 2_000)?;
     isthmus.process_mut().kill()?;
-    let found: HashSet<_> = kafka.read_all(&topic)?.into_iter().filter_map(|record| record.value).collect();
-    let mut count = 0;
-    for device in devices {
-        for payload in device.join().map_err(|_| anyhow::anyhow!("a device panicked"))?? {
-            assert!(found.contains(&payload), "{payload} was acknowledged and is lost");
-            count += 1;
-        }
-    }
-    assert!(count > 1_000, "only {count} were acknowledged");
-    Ok(())
+    devices.lost_nothing(kafka, &topic)
 }
 
 #[test]
@@ -110,6 +156,36 @@ fn crash_in_sync_mode_loses_nothing_acknowledged_to_3_1_1() -> Result<()> {
 #[test]
 fn crash_in_sync_mode_loses_nothing_acknowledged_to_5_0() -> Result<()> {
     crash_loses_nothing_acknowledged(V5)
+}
+
+#[test]
+fn sigterm_with_a_subscriber_that_never_acknowledges_loses_nothing_acknowledged() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, commands) = (kafka.topic("stop")?, kafka.topic("commands")?);
+    let group = Kafka::unused_name("commands");
+    let mapping = json!({"kafkaTopic": commands, "mqttTopic": "cmd", "qos": 1});
+    let source = source("commands").with("groupId", group.as_str()).with("offsetReset", "Earliest");
+    let [sink, rule] = raw_to(&topic);
+    let isthmus = Start::on(kafka).manifests(&manifest::documents(&[
+        manifest::bridge().with("drain.gracePeriod", "6s"),
+        manifest::connector(),
+        source.and("topicMapping", mapping),
+        sink,
+        rule,
+    ]))?;
+    let mut silent = Client::connect(isthmus.mqtt(), V5, "silent")?;
+    silent.subscribe("cmd")?;
+    kafka.write(&commands, "car-7", "one", &[])?;
+    assert!(matches!(silent.receive()?, Packet::Publish(_)), "it has the record and keeps silent");
+
+    let devices = Devices::start(isthmus.mqtt(), V5)?;
+    isthmus.wait_for("sinks", "load", "success", 2_000)?;
+    let output = isthmus.stop()?;
+    devices.lost_nothing(kafka, &topic)?;
+    assert!(kafka.committed(&group, &commands)?.is_empty(), "the record comes again");
+    assert!(output.lines().any(|line| line.contains("Source commands") && line.contains('1')), "{output}");
+    assert!(!output.contains("Sink load:"), "nothing is left in the buffer: {output}");
+    Ok(())
 }
 
 #[test]
