@@ -10,6 +10,7 @@ mod maintenance;
 mod partitioner;
 mod settings;
 mod topic;
+mod topics;
 mod writing;
 
 use std::sync::Arc;

@@ -1,0 +1,156 @@
+//! The topics of a Sink and their partitions: made with the first record or the first answer about them, let go when
+//! nothing needs them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytestring::ByteString;
+use parking_lot::Mutex;
+
+use super::core::Core;
+use super::partitioner;
+use super::topic::{Partition, Topic};
+use crate::kafka::producer::Token;
+use crate::message::now_millis;
+
+/// Partitions by the number that a delivery token carries; freed numbers are used again.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    pub(super) partitions: Vec<Option<Arc<Partition>>>,
+    free: Vec<u32>,
+}
+
+impl Core {
+    /// Makes a fixed topic known before its first record, so that its state is known too.
+    pub(super) fn prepare(&self, fixed: Option<&ByteString>) {
+        *self.fixed.lock() = fixed.cloned();
+        if let Some(topic) = fixed {
+            drop(self.topic(topic));
+        }
+    }
+
+    /// Whether records choose their topic by a template.
+    pub(super) fn topic_is_template(&self) -> bool {
+        self.fixed.lock().is_none()
+    }
+
+    /// Lets go of topics that a changed specification left behind, once they are empty.
+    pub(super) fn forget_old_topics(&self) {
+        let Some(fixed) = self.fixed.lock().clone() else { return };
+        let mut topics = self.topics.write();
+        if topics.len() > 1 {
+            topics.retain(|name, topic| *name == fixed || !self.evict(topic));
+        }
+    }
+
+    /// Fails what waits for a topic that does not exist.
+    pub(super) fn fail_waiting(&self, topic: &Topic) {
+        let state = topic.state.read();
+        for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log)) {
+            let mut log = log.lock();
+            let before = log.bytes();
+            log.fail_queued();
+            self.account(before, &log);
+        }
+    }
+
+    /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone.
+    pub(super) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        let now = now_millis();
+        if let Some(topic) = self.topics.read().get(name) {
+            topic.used_at.store(now, Ordering::Relaxed);
+            return Some(Arc::clone(topic));
+        }
+        let mut topics = self.topics.write();
+        if self.closed.load(Ordering::Relaxed) {
+            return None;
+        }
+        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
+            let idle = topics.values().filter(|topic| topic.is_empty());
+            let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
+            if !self.evict(&longest) {
+                return None;
+            }
+            topics.remove(&longest.name);
+        }
+        let name = ByteString::from(name);
+        let topic = topics.entry(name.clone()).or_insert_with(|| Arc::new(Topic::new(name, now)));
+        self.attention.notify_one();
+        Some(Arc::clone(topic))
+    }
+
+    pub(super) fn evict(&self, topic: &Topic) -> bool {
+        let mut state = topic.state.write();
+        let totals = state.totals();
+        if !state.is_empty() {
+            return false;
+        }
+        state.evicted = true;
+        let mut slots = self.slots.write();
+        for partition in state.partitions.drain(..) {
+            slots.partitions[partition.slot as usize] = None;
+            slots.free.push(partition.slot);
+        }
+        *self.settled.lock() += totals.counters;
+        true
+    }
+
+    pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().values().cloned().collect()
+    }
+
+    /// Kafka says that `topic` has `count` partitions: new ones join, and records that waited for the first
+    /// answer get their partition. Records of partitions that went away (the topic was made anew, smaller) move to
+    /// those that are left.
+    pub(super) fn assign(&self, topic: &Topic, count: usize) {
+        let mut state = topic.state.write();
+        if state.evicted {
+            return;
+        }
+        let known = state.partitions.len();
+        if known != count {
+            tracing::info!(sink = self.name, topic = %topic.name, partitions = count, "partitions known");
+        }
+        let mut slots = self.slots.write();
+        for id in known..count {
+            let slot = slots.free.pop().unwrap_or(slots.partitions.len() as u32);
+            if slot as usize >= Token::MAX_SLOTS {
+                tracing::error!(sink = self.name, "more than {} partitions in one Sink", Token::MAX_SLOTS);
+                break;
+            }
+            let partition = Arc::new(Partition {
+                slot,
+                id: id as i32,
+                topic: topic.name.clone(),
+                log: Mutex::default(),
+                held: Arc::clone(&topic.held),
+                gone: AtomicBool::new(false),
+            });
+            if slot as usize == slots.partitions.len() {
+                slots.partitions.push(None);
+            }
+            slots.partitions[slot as usize] = Some(Arc::clone(&partition));
+            state.partitions.push(partition);
+        }
+        drop(slots);
+        if state.partitions.is_empty() {
+            return;
+        }
+        state.active = count.min(state.partitions.len());
+        topic.held.store(false, Ordering::Relaxed);
+        for (id, partition) in state.partitions.iter().enumerate() {
+            partition.gone.store(id >= state.active, Ordering::Relaxed);
+        }
+        let mut waiting: Vec<_> = state.unassigned.lock().take_queued().collect();
+        for gone in &state.partitions[state.active..] {
+            waiting.extend(gone.log.lock().take_queued());
+        }
+        for (record, receipt) in waiting {
+            let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
+            partition.log.lock().adopt((record, receipt));
+        }
+        for partition in &state.partitions[..state.active] {
+            self.pump(partition, &mut partition.log.lock());
+        }
+    }
+}
