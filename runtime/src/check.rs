@@ -40,7 +40,7 @@ fn report(manifests: &Manifests, problems: &[Problem], styled: bool) -> CheckRep
     for (position, file) in manifests.files.iter().enumerate() {
         let broken =
             problems.iter().any(|problem| problem.file == Some(position) && problem.severity == Severity::Error);
-        if !broken {
+        if !broken && manifests.count(position) > 0 {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{}: {} ok", file.name, counted(manifests.count(position), "resource"));
         }

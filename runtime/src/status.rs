@@ -122,7 +122,7 @@ pub struct Sink {
     pub success: u64,
     /// Finally failed.
     pub failed: u64,
-    /// Given up on before Kafka saw them: sum over [`Sink::dropped_by`].
+    /// Given up on before Kafka confirmed them: sum over [`Sink::dropped_by`].
     pub dropped: u64,
     /// Reasons of `dropped`: `queue_full`, `sink_deleted`, `other`.
     pub dropped_by: Vec<(&'static str, u64)>,

@@ -132,7 +132,7 @@ pub const METRICS: &[Metric] = &[
         "isthmus_sink_dropped",
         &["sink", "reason"],
         "records",
-        "Records given up on before Kafka saw them, by reason",
+        "Records given up on before Kafka confirmed them, by reason",
         |figures, emit| {
             for sink in &figures.snapshot.sinks {
                 sink.dropped_by.iter().for_each(|(reason, count)| emit(&[&sink.name, reason], Count(*count)));
