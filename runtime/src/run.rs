@@ -60,13 +60,12 @@ const ADMIN_FAREWELL: Duration = Duration::from_secs(1);
 /// Ends the admin port. A request that never ends does not keep the process.
 pub async fn end(mut serving: JoinHandle<Result<(), AdminError>>, token: &CancellationToken) -> anyhow::Result<()> {
     token.cancel();
-    match tokio::time::timeout(ADMIN_FAREWELL, &mut serving).await {
-        Ok(served) => Ok(served??),
-        Err(_) => {
-            serving.abort();
-            Ok(())
-        }
+    if let Ok(served) = tokio::time::timeout(ADMIN_FAREWELL, &mut serving).await {
+        served??;
+    } else {
+        serving.abort();
     }
+    Ok(())
 }
 
 fn read(path: &Path) -> anyhow::Result<Plan> {

@@ -14,8 +14,9 @@ use crate::screen::line;
 /// What is logged to a file or collector when nothing else is asked for.
 const COLLECTED: &str = "info,librdkafka=warn";
 
-/// What is logged to a terminal: somebody reads the screen, which says the rest. Console actions are always shown.
-const WATCHED: &str = "warn,isthmus::console=info";
+/// What is logged to a terminal: somebody reads the screen, which says the rest. Console actions are always shown, and
+/// why a device was refused or cut off: its own client seldom says.
+const WATCHED: &str = "warn,isthmus::console=info,isthmus_runtime::mqtt::connection=info";
 
 /// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
