@@ -20,7 +20,12 @@ fn record_that_cannot_fit_drops_nobody(
     // Local mode creates it as soon as Kafka is there.
     let topic = Kafka::unused_name("small");
     let isthmus = Start::on(&kafka).manifests(&manifest::file(&[
-        sink("small", &topic).with("value", "${.payload}").with("buffer.perPartitionLimit", "64Ki"),
+        sink("small", &topic)
+            .with("value", "${.payload}")
+            // Few bytes in flight, so that most of the records could be dropped.
+            .with("maxBatchBytes", "1Ki")
+            .with("maxInflight", 1)
+            .with("buffer.perPartitionLimit", "64Ki"),
         rule("small", r#"SELECT * FROM "load/#""#).to_sink("small"),
     ]))?;
     away(&isthmus, &mut kafka)?;
