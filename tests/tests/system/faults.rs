@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use isthmus_tests::Result;
 use isthmus_tests::condition::{eventually, throughout};
-use isthmus_tests::isthmus::Start;
+use isthmus_tests::isthmus::{Isthmus, Start};
 use isthmus_tests::kafka::Kafka;
 use isthmus_tests::load::{self, Load};
 use isthmus_tests::manifest::{self, Resource, rule, sink};
@@ -128,7 +128,7 @@ fn every_acknowledged_message_survives_a_crash_of_kafka() -> Result<()> {
 }
 
 /// Row X6: at every instant matched = success + failed + dropped + queuing + inflight.
-fn sums_up(isthmus: &isthmus_tests::isthmus::Isthmus, name: &str) -> Result<u64> {
+pub(crate) fn sums_up(isthmus: &Isthmus, name: &str) -> Result<u64> {
     let sink = isthmus.link("sinks", name)?;
     let figure = |field: &str| sink[field].as_u64().ok_or_else(|| anyhow!("no {field}: {sink}"));
     let sum = figure("success")? + figure("failed")? + figure("dropped")? + figure("queuing")? + figure("inflight")?;
@@ -210,39 +210,5 @@ fn buffered_records_survive_a_crash_of_kafka() -> Result<()> {
     let values: Vec<_> = kafka.read_all(&topic)?.into_iter().filter_map(|r| r.value).collect();
     let expected: Vec<_> = ["before".to_owned()].into_iter().chain((0..1000).map(|n| n.to_string())).collect();
     assert_eq!(values, expected, "each once, in order");
-    Ok(())
-}
-
-#[test]
-fn full_buffer_drops_the_oldest_and_counts_them() -> Result<()> {
-    let mut kafka = Kafka::private()?;
-    let topic = kafka.topic("full")?;
-    let isthmus = Start::on(&kafka).manifests(&manifest::file(&[
-        sink("full", &topic)
-            .with("value", "${.payload}")
-            // Few bytes in flight, so that almost all of the buffer may be dropped.
-            .with("maxBatchBytes", "1Ki")
-            .with("maxInflight", 1)
-            .with("buffer.perPartitionLimit", "64Ki")
-            .with("buffer.totalLimit", "64Ki"),
-        rule("full", r#"SELECT * FROM "load/#""#).to_sink("full"),
-    ]))?;
-    mosquitto::publish(isthmus.mqtt(), Version::V5, "load/1", "before", &[])?;
-    isthmus.wait_for("sinks", "full", "success", 1)?;
-    kafka.broker()?.crash()?;
-    isthmus.wait_for_state("sinks", "full", "Connecting")?;
-    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "device")?;
-    for number in 0..200 {
-        let payload = format!("{number:01000}");
-        assert_eq!(device.publish_and_wait("load/1", payload.as_bytes())?, 0);
-    }
-    let dropped = isthmus.wait_for("sinks", "full", "dropped", 100)?;
-    kafka.broker()?.start_again()?;
-    isthmus.wait_for("sinks", "full", "success", 201 - dropped)?;
-    assert_eq!(sums_up(&isthmus, "full")?, 201);
-    let last = kafka.read_all(&topic)?.pop().and_then(|record| record.value);
-    assert_eq!(last, Some(format!("{:01000}", 199)), "the newest is kept");
-    let sample = r#"isthmus_sink_dropped_total{sink="full",reason="queue_full"}"#;
-    assert!((isthmus.metric(sample)? - dropped as f64).abs() < 0.5);
     Ok(())
 }

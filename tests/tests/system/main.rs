@@ -6,9 +6,9 @@
 mod bad_manifests;
 mod bad_packets;
 mod bad_records;
+mod buffer;
 mod environment;
 mod faults;
-mod full_buffer;
 mod local_mode;
 mod pod;
 mod publish;

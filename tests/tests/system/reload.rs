@@ -179,3 +179,27 @@ fn removed_sink_delivers_what_it_holds_and_works_when_it_is_back() -> Result<()>
     assert_eq!(values, expected);
     Ok(())
 }
+
+#[test]
+fn sink_that_is_back_before_kafka_loses_nothing_of_its_former_life() -> Result<()> {
+    let mut kafka = Kafka::private()?;
+    let topic = kafka.topic("removed")?;
+    let manifests = stamped(&topic, 1);
+    let isthmus = Start::on(&kafka).manifests(&manifests)?;
+    isthmus.wait_for_state("sinks", "load", "Connected")?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    kafka.broker()?.freeze()?;
+    let mut publish_fifty = || -> Result<()> {
+        for _ in 0..50 {
+            assert_eq!(device.publish_and_wait("load/1", b"{}")?, 0);
+        }
+        Ok(())
+    };
+    publish_fifty()?;
+    isthmus.reload(&manifest::file(&[]))?;
+    isthmus.reload(&manifests)?;
+    publish_fifty()?;
+    kafka.broker()?.thaw()?;
+    assert_eq!(kafka.read(&topic, 100, 2 * SOON)?.len(), 100);
+    Ok(())
+}

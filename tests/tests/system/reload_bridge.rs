@@ -101,20 +101,26 @@ fn changed_secret_lets_the_new_password_in_and_the_old_one_no_more() -> Result<(
     Ok(())
 }
 
+/// An edit that asks for a port that is in use, and for a new password; it is refused with a message.
+fn ask_for_taken_port(isthmus: &Isthmus, password: &str) -> Result<()> {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = taken.local_addr()?.port();
+    isthmus.edit(&closed(with_second(manifest::bridge(), port), password))?;
+    let message = eventually("the edit is refused", SOON, || {
+        let status = isthmus.status()?;
+        status["rejected"]["message"].as_str().map(str::to_owned).ok_or_else(|| anyhow!("{status}"))
+    })?;
+    assert!(message.contains(&port.to_string()), "{message}");
+    Ok(())
+}
+
 #[test]
 fn port_in_use_refuses_the_whole_edit_until_it_is_corrected() -> Result<()> {
     let isthmus = Start::embedded().manifests(&closed(manifest::bridge(), "old"))?;
     let (mut device, code) = connect(isthmus.mqtt(), "old")?;
     assert_eq!(code, 0);
     let revision = isthmus.revision()?;
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let taken_port = taken.local_addr()?.port();
-    isthmus.edit(&closed(with_second(manifest::bridge(), taken_port), "new"))?;
-    let message = eventually("the edit is refused", SOON, || {
-        let status = isthmus.status()?;
-        status["rejected"]["message"].as_str().map(str::to_owned).ok_or_else(|| anyhow!("{status}"))
-    })?;
-    assert!(message.contains(&taken_port.to_string()), "{message}");
+    ask_for_taken_port(&isthmus, "new")?;
     assert_eq!(isthmus.revision()?, revision);
     assert_eq!(listener_names(&isthmus)?, ["mqtt"]);
     assert!(REFUSED.contains(&answer(isthmus.mqtt(), "new")?), "nothing of the edit is in force");
@@ -128,5 +134,19 @@ fn port_in_use_refuses_the_whole_edit_until_it_is_corrected() -> Result<()> {
         assert!(REFUSED.contains(&answer(address, "old")?));
     }
     device.ping()?;
+    Ok(())
+}
+
+#[test]
+fn users_of_a_refused_edit_come_in_force_when_the_port_is_taken_out_of_it() -> Result<()> {
+    let isthmus = Start::embedded().manifests(&closed(manifest::bridge(), "old"))?;
+    let revision = isthmus.revision()?;
+    ask_for_taken_port(&isthmus, "new")?;
+    assert_eq!(answer(isthmus.mqtt(), "old")?, 0);
+    isthmus.edit(&closed(manifest::bridge(), "new"))?;
+    wait_until_let_in(isthmus.mqtt(), "new")?;
+    assert!(REFUSED.contains(&answer(isthmus.mqtt(), "old")?));
+    let status = isthmus.status()?;
+    assert!(status["rejected"].is_null() && status["revision"] == revision.as_str(), "{status}");
     Ok(())
 }
