@@ -152,6 +152,8 @@ impl Bridge {
     fn prepare(&self, plan: &Plan, diff: &Diff) -> Result<Prepared, ApplyError> {
         let settings = settings(plan, &self.options)?;
         let running = self.running.read();
+        let wanted = listeners::wanted(&plan.bridge.listeners, &self.options);
+        let bound = running.listeners.bind_missing(&wanted)?;
         let mut sinks = HashMap::new();
         for sink in &plan.sinks {
             let prepared = match running.sinks.get(&sink.name) {
@@ -172,8 +174,6 @@ impl Bridge {
                 .map_err(|error| ApplyError::Compile(error.to_string()))?;
             sources.push(source.clone());
         }
-        let wanted = listeners::wanted(&plan.bridge.listeners, &self.options);
-        let bound = running.listeners.bind_missing(&wanted)?;
         Ok(Prepared { settings, sinks, rules, sources, wanted, bound })
     }
 
