@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Changes that come within this time are one: a file that is saved in two steps is read once, whole.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -21,6 +22,10 @@ const FALLBACK: Duration = Duration::from_secs(5);
 pub(crate) struct Watch {
     _watcher: RecommendedWatcher,
     events: mpsc::Receiver<()>,
+    /// When to look next, whatever is told.
+    due: Instant,
+    /// Something was told, and `due` is when it has settled.
+    told: bool,
 }
 
 impl Watch {
@@ -40,14 +45,20 @@ impl Watch {
         for folder in files.iter().map(folder).collect::<BTreeSet<_>>() {
             watcher.watch(&folder, RecursiveMode::NonRecursive)?;
         }
-        Ok(Self { _watcher: watcher, events })
+        Ok(Self { _watcher: watcher, events, due: Instant::now() + FALLBACK, told: false })
     }
 
-    /// Returns when the files may have changed.
+    /// Returns when the files may have changed. Given up on, it loses nothing: the next call goes on from there.
     pub(crate) async fn changed(&mut self) {
-        if tokio::time::timeout(FALLBACK, self.events.recv()).await.is_ok() {
-            tokio::time::sleep(SETTLE).await;
+        if !self.told && timeout_at(self.due, self.events.recv()).await.is_ok() {
+            self.told = true;
+            self.due = Instant::now() + SETTLE;
+        }
+        if self.told {
+            sleep_until(self.due).await;
             while self.events.try_recv().is_ok() {}
         }
+        self.told = false;
+        self.due = Instant::now() + FALLBACK;
     }
 }

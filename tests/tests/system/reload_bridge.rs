@@ -150,3 +150,14 @@ fn users_of_a_refused_edit_come_in_force_when_the_port_is_taken_out_of_it() -> R
     assert!(status["rejected"].is_null() && status["revision"] == revision.as_str(), "{status}");
     Ok(())
 }
+
+#[test]
+fn none_of_many_edits_is_overlooked() -> Result<()> {
+    let with = |limit: u32| manifest::documents(&[manifest::bridge().with("mqtt.maxConnections", limit)]);
+    let isthmus = Start::embedded().manifests(&with(100))?;
+    // For some seconds one right after the other, so that they meet whatever else happens now and then.
+    for limit in 101..140 {
+        isthmus.reload(&with(limit))?;
+    }
+    Ok(())
+}
