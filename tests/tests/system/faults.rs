@@ -168,7 +168,8 @@ fn absent_kafka_is_reported_and_its_records_wait() -> Result<()> {
     kafka.broker()?.crash()?;
     let isthmus = Start::on(&kafka).manifests(&manifest::file(&[
         sink("late", &topic).with("value", "${.payload}"),
-        rule("late", r#"SELECT * FROM "load/#""#).to_sink("late"),
+        sink("made", &format!("{topic}-made")).with("value", "${.payload}"),
+        rule("late", r#"SELECT * FROM "load/#""#).to_sink("late").to_sink("made"),
     ]))?;
     let link = isthmus.link("sinks", "late")?;
     assert_eq!(link["state"], "Connecting", "{link}");
@@ -186,6 +187,7 @@ fn absent_kafka_is_reported_and_its_records_wait() -> Result<()> {
     let expected: Vec<_> = (0..100).map(|number| Some(number.to_string())).collect();
     assert_eq!(values, expected, "all of them, in order");
     isthmus.wait_for_state("sinks", "late", "Connected")?;
+    isthmus.wait_for("sinks", "made", "success", 100)?;
     Ok(())
 }
 
