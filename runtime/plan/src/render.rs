@@ -1,11 +1,14 @@
 //! Resources → plan and findings. Pure: the same resources give the same plan, byte by byte.
 //!
 //! A resource with an error is left out, and so is what refers to it; everything else is rendered. Each finding is
-//! attached to the resource that has to change.
+//! attached to the resource that has to change. A Secret that is not there, or lacks a key, is an error that leaves
+//! nothing out: it may come back any moment, and until then what waits for Kafka stays in its buffer.
 
 mod bridge;
+mod connector;
 mod link;
 mod rule;
+mod secret;
 mod sink;
 mod source;
 mod template;
@@ -21,13 +24,11 @@ use crate::{
     revision,
 };
 
-/// What to render, and where pods find what a plan does not hold.
+/// What to render.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The Bridge to render, as namespace and name. `None`: the only one there is.
     pub bridge: Option<(String, String)>,
-    /// Folder in which the users of the Bridge's Secret are mounted, one file per user.
-    pub users_path: String,
 }
 
 /// The outcome of [`render`].
@@ -53,6 +54,8 @@ struct Scope<'a> {
     connectors: BTreeMap<String, &'a Connector>,
     sinks: BTreeMap<String, &'a Sink>,
     sources: BTreeMap<String, &'a Source>,
+    /// Keys of the Secrets that exist in the namespace.
+    secrets: BTreeMap<&'a str, &'a BTreeSet<String>>,
     findings: Vec<Finding>,
 }
 
@@ -77,15 +80,16 @@ pub fn render(resources: &Resources, options: &Options) -> Rendered {
         connectors: index(&resources.connectors, &namespace, &mut findings),
         sinks: index(&resources.sinks, &namespace, &mut findings),
         sources: index(&resources.sources, &namespace, &mut findings),
+        secrets: secret::index(&resources.secrets, &namespace),
         bridge: &name,
         findings,
     };
     let rules = by_age(index(&resources.rules, &namespace, &mut scope.findings), &resources.rules);
 
-    let bridge = bridge::render(chosen, resources, options, &mut scope);
-    link::connectors(&mut scope);
-    let sinks = sink::render_all(&mut scope);
-    let sources = source::render_all(&mut scope);
+    let bridge = bridge::render(chosen, &mut scope);
+    let connectors = connector::render_all(&mut scope);
+    let sinks = sink::render_all(&connectors, &mut scope);
+    let sources = source::render_all(&connectors, &mut scope);
     let accepted = rule::Accepted {
         sinks: sinks.iter().map(|sink| (sink.name.as_str(), sink)).collect(),
         sources: sources.iter().map(|source| source.name.as_str()).collect::<BTreeSet<_>>(),

@@ -27,7 +27,7 @@ pub(super) struct Accepted<'a> {
 /// The rule, if all of it is right and it is enabled.
 pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>) -> Option<document::Rule> {
     let object = reference(rule);
-    let Link::Here(()) = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope) else {
+    let Link::Here = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope) else {
         return None;
     };
     let mut findings = Vec::new();
