@@ -129,7 +129,7 @@ mod tests {
 
     impl Observe for Fixed {
         fn snapshot(&self) -> Snapshot {
-            let listener = Listener { name: "mqtt".to_owned(), address: "127.0.0.1:1883".to_owned() };
+            let listener = Listener { name: "mqtt".to_owned(), address: "127.0.0.1:1883".to_owned(), tls: false };
             Snapshot { revision: "abc".to_owned(), listeners: vec![listener], ..Snapshot::default() }
         }
 

@@ -44,9 +44,12 @@ pub enum Command {
 /// `isthmus run`
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// The plan to run; it is watched, and a changed plan takes effect at once.
+    /// The plan to run, as JSON or gzip of it; it is watched, and a changed plan takes effect at once.
     #[arg(long, value_name = "FILE")]
     pub plan: PathBuf,
+    /// Folder with the Secrets that the plan names, each value in the file SECRET/KEY. They are watched as the plan is.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/isthmus/secrets")]
+    pub secrets: PathBuf,
     /// Where to serve health, metrics and status.
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9600", value_parser = address)]
     pub admin: SocketAddr,
@@ -89,7 +92,4 @@ pub struct Plan {
     /// The Bridge to render, when the manifests have several.
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub bridge: Option<String>,
-    /// Folder where `isthmus run` will find the users of the Bridge's Secret, one file each.
-    #[arg(long, value_name = "FOLDER", default_value = "/etc/isthmus/users")]
-    pub users: PathBuf,
 }

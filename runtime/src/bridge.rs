@@ -1,26 +1,32 @@
 //! One running Bridge: listeners, broker, rules, Sinks and Sources, put together from a plan.
 //!
 //! [`Bridge::apply`] takes on another plan while everything runs. The new one is prepared beside the old one first
-//! (rules compiled, ports bound, users read); when anything of it fails, nothing has changed. Then only what differs is
+//! (rules compiled, ports bound, Secrets read); when anything of it fails, nothing has changed. Then only what differs is
 //! touched, by name: connected clients, buffers and consumer groups of unchanged parts do not notice.
+//!
+//! A changed Secret is taken on in the same way: what uses it is made anew, everything else goes on. One that cannot be
+//! used is reported, and what was read before stays in use.
 
 mod listeners;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use isthmus_plan::{Diff, Plan, document};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio_util::task::TaskTracker;
 
 use self::listeners::Listeners;
 use crate::ingress::Ingress;
+use crate::kafka::client::Trouble;
+use crate::kafka::security::{Secured, Security};
 use crate::mqtt::counters::{Dropped, Ending, Refusal};
 use crate::mqtt::{BindError, Broker, Settings, Subscriptions, Users};
 use crate::rule::table::RuleTable;
+use crate::secrets::{SecretError, Secrets, Values};
 use crate::sink::Sink;
 use crate::source::mapping::Mapper;
 use crate::source::{Source, Tuning};
@@ -38,12 +44,9 @@ pub struct Options {
     pub first_listener: Option<SocketAddr>,
     /// What to say about local mode's Kafka.
     pub kafka: Option<status::LocalKafka>,
-    /// The users' Secret of local mode, by user name; without, the plan says in which folder they are.
-    pub users: Option<GivenUsers>,
+    /// Where the values of Secrets come from.
+    pub secrets: Secrets,
 }
-
-/// Users that do not come from a folder: local mode takes them from its manifests and never writes them to disk.
-pub type GivenUsers = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// Why a plan cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +54,21 @@ pub enum ApplyError {
     /// A port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The users' Secret cannot be read.
+    /// A Secret is not there, or holds what cannot be used.
     #[error(transparent)]
-    Users(#[from] crate::mqtt::users::UsersError),
+    Secret(#[from] SecretError),
     /// A Sink, Source or Rule of the plan does not compile: the plan was rendered by another version.
     #[error("{0}")]
     Compile(String),
+}
+
+/// What became of a plan and its Secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// They were in force already.
+    Nothing,
+    /// They are in force now, except for the newest values of some Secrets: what is wrong with each.
+    InForce(Vec<String>),
 }
 
 /// What was not finished when the Bridge stopped.
@@ -88,17 +100,49 @@ pub struct Bridge {
 struct Running {
     plan: Plan,
     rejected: Option<status::RejectedPlan>,
+    /// Values of Secrets that are in use.
+    values: Values,
+    /// Values as they were last found.
+    found: Values,
+    /// Secrets that were found and are not in use: what is wrong with them.
+    unusable: Vec<String>,
+    /// User, password and TLS by Connector.
+    links: Links,
     listeners: Listeners,
     sinks: HashMap<String, Arc<Sink>>,
     sources: HashMap<String, Source>,
 }
 
+impl Running {
+    /// Figures of a Source, also of one that waits for its Secret.
+    fn source(&self, source: &document::Source) -> Option<status::Source> {
+        let waits = || {
+            let error = self.links.get(&source.connector)?.as_ref().err()?;
+            Some(status::Source {
+                name: source.name.clone(),
+                link: Trouble::secret(error).into(),
+                ..Default::default()
+            })
+        };
+        self.sources.get(&source.name).map(Source::figures).or_else(waits)
+    }
+
+    /// What of the newest configuration is not in force, and why.
+    fn rejection(&self) -> Option<status::RejectedPlan> {
+        let secrets = (!self.unusable.is_empty())
+            .then(|| status::RejectedPlan { revision: self.plan.revision.clone(), message: self.unusable.join("; ") });
+        self.rejected.clone().or(secrets)
+    }
+}
+
 impl Bridge {
-    /// Starts everything in the plan.
+    /// Starts everything in the plan. A Kafka that cannot be reached for want of a Secret is waited for; what devices
+    /// need (certificates, users) must be there.
     pub async fn start(plan: Plan, options: Options) -> Result<Arc<Self>, ApplyError> {
+        let values = options.secrets.read(&plan.secrets());
         let subscriptions = Arc::new(Subscriptions::new());
         let ingress = Arc::new(Ingress::new(Arc::clone(&subscriptions)));
-        let broker = Broker::start(settings(&plan, &options)?, subscriptions, Arc::clone(&ingress) as Arc<_>);
+        let broker = Broker::start(settings(&plan, &values)?, subscriptions, Arc::clone(&ingress) as Arc<_>);
         let nothing = Plan {
             revision: String::new(),
             bridge: document::Bridge { listeners: Vec::new(), ..plan.bridge.clone() },
@@ -113,6 +157,10 @@ impl Bridge {
             running: RwLock::new(Running {
                 plan: nothing,
                 rejected: None,
+                values: Values::default(),
+                found: Values::default(),
+                unusable: Vec::new(),
+                links: Links::new(),
                 listeners: Listeners::default(),
                 sinks: HashMap::new(),
                 sources: HashMap::new(),
@@ -122,6 +170,11 @@ impl Bridge {
         });
         bridge.apply(plan).await?;
         Ok(bridge)
+    }
+
+    /// Folders in which something happens when a Secret of the plan changes.
+    pub fn secret_folders(&self) -> BTreeSet<PathBuf> {
+        self.options.secrets.folders(&self.running.read().plan.secrets())
     }
 
     /// The plan in force.
@@ -139,49 +192,93 @@ impl Bridge {
         self.running.write().rejected = None;
     }
 
-    /// Puts another plan in force. On an error the old one still is, untouched.
-    pub async fn apply(&self, plan: Plan) -> Result<Diff, ApplyError> {
+    /// Puts a plan in force, with the Secrets as they are now. On an error what was in force still is, untouched.
+    pub async fn apply(&self, plan: Plan) -> Result<Applied, ApplyError> {
         let _one_at_a_time = self.applying.lock().await;
+        let found = self.options.secrets.read(&plan.secrets());
+        let in_force = {
+            let running = self.running.read();
+            plan == running.plan && found == running.found
+        };
+        if in_force {
+            self.clear_rejection();
+            return Ok(Applied::Nothing);
+        }
         let diff = Diff::between(&self.running.read().plan, &plan);
-        let prepared = self.prepare(&plan, &diff)?;
+        let mut values = found.clone();
+        let mut unusable = Vec::new();
+        let prepared = loop {
+            match self.prepare(&plan, &diff, &values) {
+                Ok(prepared) => break prepared,
+                // One Secret that cannot be used does not hold back the others.
+                Err(ApplyError::Secret(error)) if values.go_back(&error.secret, &self.running.read().values) => {
+                    tracing::error!("{error}: what was read before stays in use");
+                    unusable.push(format!("{error}: what was read before stays in use"));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        unusable.extend(prepared.links.values().filter_map(|link| link.as_ref().err()).map(ToString::to_string));
+        let changed = values.changed_since(&self.running.read().values);
+        if !changed.is_empty() {
+            tracing::info!(secrets = ?changed, "changed Secrets are taken on");
+        }
+        {
+            let mut running = self.running.write();
+            running.values = values;
+            running.found = found;
+            running.unusable.clone_from(&unusable);
+        }
         self.commit(plan, &diff, prepared).await;
-        Ok(diff)
+        Ok(Applied::InForce(unusable))
     }
 
     /// Everything about a new plan that can fail, without touching what runs.
-    fn prepare(&self, plan: &Plan, diff: &Diff) -> Result<Prepared, ApplyError> {
-        let settings = settings(plan, &self.options)?;
+    fn prepare(&self, plan: &Plan, diff: &Diff, values: &Values) -> Result<Prepared, ApplyError> {
+        let settings = settings(plan, values)?;
         let running = self.running.read();
-        let wanted = listeners::wanted(&plan.bridge.listeners, &self.options);
+        let links = links(plan, values, &running.links)?;
+        let wanted = listeners::wanted(&plan.bridge.listeners, &self.options, values)?;
         let bound = running.listeners.bind_missing(&wanted)?;
+        let relinked = |connector: &String| links.get(connector) != running.links.get(connector);
         let mut sinks = HashMap::new();
+        let mut changed_sinks = Vec::new();
         for sink in &plan.sinks {
+            let link = links.get(&sink.connector).cloned().unwrap_or_else(|| Ok(Security::default()));
             let prepared = match running.sinks.get(&sink.name) {
                 Some(known) => {
                     Sink::check(sink).map_err(|problem| compile("Sink", &sink.name, &problem))?;
+                    if diff.sinks.changed.contains(&sink.name) || relinked(&sink.connector) {
+                        changed_sinks.push(sink.name.clone());
+                    }
                     Arc::clone(known)
                 }
-                None => Arc::new(Sink::start(sink).map_err(|problem| compile("Sink", &sink.name, &problem))?),
+                None => Arc::new(Sink::start(sink, link).map_err(|problem| compile("Sink", &sink.name, &problem))?),
             };
             sinks.insert(sink.name.clone(), prepared);
         }
         let rules = RuleTable::compile(&plan.rules, |name| sinks.get(name).cloned(), &self.ingress.rules())
             .map_err(ApplyError::Compile)?;
         let mut sources = Vec::new();
-        for name in diff.sources.changed.iter().chain(&diff.sources.added) {
-            let Some(source) = plan.source(name) else { continue };
+        for source in &plan.sources {
+            let known = diff.sources.unchanged.contains(&source.name);
+            if known && !relinked(&source.connector) {
+                continue;
+            }
             Mapper::compile(source, Arc::clone(&self.ingress) as Arc<_>)
                 .map_err(|error| ApplyError::Compile(error.to_string()))?;
             sources.push(source.clone());
         }
-        Ok(Prepared { settings, sinks, rules, sources, wanted, bound })
+        Ok(Prepared { settings, links, sinks, changed_sinks, rules, sources, wanted, bound })
     }
 
     async fn commit(&self, plan: Plan, diff: &Diff, prepared: Prepared) {
         self.broker.set_settings(prepared.settings);
-        for name in &diff.sinks.changed {
+        let link =
+            |connector: &String| prepared.links.get(connector).cloned().unwrap_or_else(|| Ok(Security::default()));
+        for name in &prepared.changed_sinks {
             if let (Some(sink), Some(plan)) = (prepared.sinks.get(name), plan.sink(name))
-                && let Err(problem) = sink.reconfigure(plan)
+                && let Err(problem) = sink.reconfigure(plan, link(&plan.connector))
             {
                 tracing::error!(sink = name, "a checked Sink does not compile: {problem}");
             }
@@ -191,7 +288,7 @@ impl Bridge {
         let mut ending = Vec::new();
         {
             let mut running = self.running.write();
-            for name in diff.sources.changed.iter().chain(&diff.sources.removed) {
+            for name in prepared.sources.iter().map(|source| &source.name).chain(&diff.sources.removed) {
                 ending.extend(running.sources.remove(name).map(|source| (name.clone(), source)));
             }
             for name in &diff.sinks.removed {
@@ -200,7 +297,7 @@ impl Bridge {
                 }
             }
             running.sinks = prepared.sinks;
-            running.listeners.set(&prepared.wanted, prepared.bound, &self.broker);
+            running.listeners.set(prepared.wanted, prepared.bound, &self.broker);
         }
         let mut figures = HashMap::new();
         let stop_by = Instant::now() + grace.min(SOURCE_HANDOVER);
@@ -217,7 +314,12 @@ impl Bridge {
         let local = self.options.kafka.as_ref().is_some_and(|kafka| kafka.embedded);
         let tuning = if local { Tuning::LOCAL } else { Tuning::POD };
         for source in prepared.sources {
-            match Source::start(&source, tuning, Arc::clone(&self.ingress) as Arc<_>) {
+            let link = link(&source.connector);
+            if link.is_err() {
+                // Its status says why; it starts when the Secret is there.
+                continue;
+            }
+            match Source::start(&source, link, tuning, Arc::clone(&self.ingress) as Arc<_>) {
                 Ok(running) => {
                     if let Some(before) = figures.get(&source.name) {
                         running.go_on_counting(before);
@@ -237,6 +339,7 @@ impl Bridge {
         running.sources.extend(started);
         running.plan = plan;
         running.rejected = rejected;
+        running.links = prepared.links;
     }
 
     /// Lets a removed Sink finish beside what goes on.
@@ -298,10 +401,14 @@ impl Bridge {
 /// A plan that is ready to be put in force.
 struct Prepared {
     settings: Settings,
+    links: Links,
     sinks: HashMap<String, Arc<Sink>>,
+    /// Sinks that run and have to be told.
+    changed_sinks: Vec<String>,
     rules: RuleTable,
+    /// Sources to start, in the place of those that run.
     sources: Vec<document::Source>,
-    wanted: Vec<(String, SocketAddr)>,
+    wanted: Vec<listeners::Wanted>,
     bound: Vec<(SocketAddr, crate::mqtt::Listener)>,
 }
 
@@ -309,16 +416,41 @@ fn compile(kind: &str, name: &str, problem: &str) -> ApplyError {
     ApplyError::Compile(format!("{kind} {name}: {problem}"))
 }
 
-/// The MQTT settings of a plan, with the users from where the plan or the options say.
-fn settings(plan: &Plan, options: &Options) -> Result<Settings, ApplyError> {
+/// User, password and TLS by Connector.
+type Links = HashMap<String, Secured>;
+
+/// The links of a plan. A Connector that could not be used before may stay so; one that could must not become so.
+fn links(plan: &Plan, values: &Values, before: &Links) -> Result<Links, SecretError> {
+    let sinks = plan.sinks.iter().map(|sink| (&sink.connector, &sink.kafka));
+    let sources = plan.sources.iter().map(|source| (&source.connector, &source.kafka));
+    let mut links = Links::new();
+    for (connector, kafka) in sinks.chain(sources) {
+        if links.contains_key(connector) {
+            continue;
+        }
+        let known = before.get(connector);
+        let mut link = Security::resolve(kafka, values);
+        if let Ok(security) = &link
+            && known != Some(&link)
+            && let Err(error) = security.check(kafka)
+        {
+            link = Err(error);
+        }
+        if let (Err(error), Some(Ok(_))) = (&link, known) {
+            return Err(error.clone());
+        }
+        links.insert(connector.clone(), link);
+    }
+    Ok(links)
+}
+
+/// The MQTT settings of a plan, with the users of its Secret.
+fn settings(plan: &Plan, values: &Values) -> Result<Settings, SecretError> {
     let mqtt = &plan.bridge.mqtt;
     let users = match &plan.bridge.authentication.users {
         None => None,
         Some(users) => {
-            let (loaded, problems) = match &options.users {
-                Some(given) => Users::from_entries(given.lock().iter()),
-                None => Users::load(Path::new(&users.path))?,
-            };
+            let (loaded, problems) = Users::from_entries(values.all(&users.secret)?);
             for problem in problems {
                 tracing::warn!(secret = users.secret, "{problem}");
             }
@@ -343,17 +475,12 @@ impl Observe for Bridge {
         let by_plan = |name: &String| running.sinks.get(name).map(|sink| sink.snapshot());
         Snapshot {
             revision: running.plan.revision.clone(),
-            rejected: running.rejected.clone(),
+            rejected: running.rejection(),
             listeners: running.listeners.snapshot(),
             kafka: self.options.kafka.clone(),
             mqtt: mqtt(&self.broker.snapshot()),
             sinks: running.plan.sinks.iter().filter_map(|sink| by_plan(&sink.name)).collect(),
-            sources: running
-                .plan
-                .sources
-                .iter()
-                .filter_map(|source| running.sources.get(&source.name).map(Source::figures))
-                .collect(),
+            sources: running.plan.sources.iter().filter_map(|source| running.source(source)).collect(),
             rules: self.ingress.rules().snapshot(),
         }
     }

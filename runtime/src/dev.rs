@@ -11,17 +11,21 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use isthmus_plan::Plan;
+use kube::ResourceExt as _;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::args;
-use crate::bridge::{Bridge, GivenUsers, Options};
+use crate::bridge::{Applied, Bridge, Options};
 use crate::kafka::embedded::Embedded;
+use crate::kafka::security::Security;
 use crate::kafka::topics::{Ensured, ensure_topics};
-use crate::manifest::{self, Manifests, Secret};
+use crate::manifest::{self, Manifests};
 use crate::run::{complain, end, finish};
 use crate::screen::Screen;
+use crate::secrets::{Data, Secrets};
 use crate::status::{LocalKafka, Observe};
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -36,14 +40,14 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let mut local = Local::start(args.files, args.kafka).await?;
-    let Some(Configuration { plan, users }) = local.read() else { return Ok(ExitCode::FAILURE) };
-    *local.users.lock() = users;
+    let Some(Configuration { plan, secrets, unused }) = local.read() else { return Ok(ExitCode::FAILURE) };
+    *local.secrets.lock() = secrets;
     local.create_topics(&plan).await?;
     let options = Options {
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
         first_listener: args.mqtt,
         kafka: Some(local.kafka.clone()),
-        users: Some(Arc::clone(&local.users)),
+        secrets: Secrets::Given(Arc::clone(&local.secrets)),
     };
     let admin = Admin::bind(args.admin).await?;
     let address = admin.address();
@@ -52,6 +56,9 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     let token = CancellationToken::new();
     let serving = tokio::spawn(admin.serve(Arc::clone(&bridge) as Arc<dyn Observe>, token.clone()));
     let mut screen = Screen::start(&bridge.snapshot(), &bridge.plan(), address);
+    if let Some(unused) = unused {
+        screen.interrupt(&unused);
+    }
     let mut watch = Watch::start(&local.files).context("cannot watch the manifests")?;
     let mut tick = tokio::time::interval(Screen::REFRESH);
     loop {
@@ -81,12 +88,12 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The manifests and what local mode gives them: a Kafka, and the users of a Secret.
+/// The manifests and what local mode gives them: a Kafka, and the values of their Secrets.
 struct Local {
     files: Vec<PathBuf>,
     kafka: LocalKafka,
     embedded: Option<Embedded>,
-    users: GivenUsers,
+    secrets: Arc<Mutex<BTreeMap<String, Data>>>,
     /// Text of the files at the last look.
     seen: Vec<String>,
     topics: BTreeSet<String>,
@@ -94,17 +101,19 @@ struct Local {
     creating: JoinSet<()>,
 }
 
-/// What the manifests say: a plan, and the users that it names.
+/// What the manifests say: a plan, and the Secrets of its namespace.
 struct Configuration {
     plan: Plan,
-    users: BTreeMap<String, Vec<u8>>,
+    secrets: BTreeMap<String, Data>,
+    /// What of the manifests the embedded Kafka has no use for.
+    unused: Option<String>,
 }
 
 /// Creates topics in a real Kafka once it answers.
-async fn create_in(bootstrap_servers: String, topics: Vec<String>) {
+async fn create_in(bootstrap_servers: String, security: Security, topics: Vec<String>) {
     let mut said = false;
     let answers = loop {
-        match ensure_topics(&bootstrap_servers, &topics, CREATE_TOPICS).await {
+        match ensure_topics(&bootstrap_servers, &security, &topics, CREATE_TOPICS).await {
             Ok(answers) => break answers,
             Err(why) if !said => {
                 tracing::warn!("{why}");
@@ -138,53 +147,77 @@ impl Local {
             files,
             kafka,
             embedded,
-            users: GivenUsers::default(),
+            secrets: Arc::default(),
             seen: Vec::new(),
             topics: BTreeSet::new(),
             creating: JoinSet::new(),
         })
     }
 
-    /// Reads the manifests, with this machine's Kafka behind every Connector.
-    fn load(&mut self) -> Manifests {
+    /// Reads the manifests, with this machine's Kafka behind every Connector. Says what of them the embedded Kafka, which
+    /// knows neither users nor TLS, has no use for.
+    fn load(&mut self) -> (Manifests, Option<String>) {
         let mut manifests = manifest::load(&self.files);
         self.seen = manifests.files.iter().map(|file| file.text.clone()).collect();
+        let mut unused = Vec::new();
         for connector in &mut manifests.resources.connectors {
-            connector.spec.kafka.bootstrap_servers =
-                self.kafka.bootstrap_servers.split(',').map(str::to_owned).collect();
+            let kafka = &mut connector.spec.kafka;
+            kafka.bootstrap_servers = self.kafka.bootstrap_servers.split(',').map(str::to_owned).collect();
+            if self.embedded.is_some() && (kafka.authentication.take().is_some() | kafka.tls.take().is_some()) {
+                unused.push(connector.name_any());
+            }
         }
-        manifests
+        let unused = (!unused.is_empty()).then(|| {
+            format!("the embedded Kafka has no users and no TLS: those of Connector {} are not used", unused.join(", "))
+        });
+        (manifests, unused)
     }
 
     /// What the manifests say; `None` when they have errors, which were shown.
     fn read(&mut self) -> Option<Configuration> {
-        let manifests = self.load();
+        let (manifests, unused) = self.load();
         let rendered = manifests.render(&isthmus_plan::Options::default());
         if !rendered.problems.is_empty() {
             complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
         }
         let errors = rendered.has_errors();
         let plan = rendered.plan.filter(|_| !errors)?;
-        let wanted = plan.bridge.authentication.users.as_ref().map(|users| users.secret.as_str());
-        let ours = |secret: &&Secret| secret.namespace == plan.bridge.namespace && Some(secret.name.as_str()) == wanted;
-        let users = manifests.secrets.iter().filter(ours).flat_map(|secret| secret.data.clone()).collect();
-        Some(Configuration { plan, users })
+        let ours = manifests.secrets.into_iter().filter(|secret| secret.namespace == plan.bridge.namespace);
+        let secrets = ours.map(|secret| (secret.name, secret.data)).collect();
+        Some(Configuration { plan, secrets, unused })
     }
 
     /// Creates the topics that the plan names and that were not created before. A real Kafka is asked in the
     /// background, for as long as it takes: Sinks and Sources wait for their topics anyway.
     async fn create_topics(&mut self, plan: &Plan) -> anyhow::Result<()> {
-        let fixed = plan.sinks.iter().filter(|sink| !sink.dynamic_topic).map(|sink| sink.topic.clone());
-        let mapped =
-            plan.sources.iter().flat_map(|source| &source.topic_mapping).map(|mapping| mapping.kafka_topic.clone());
-        let new: Vec<String> = fixed.chain(mapped).collect::<BTreeSet<_>>().difference(&self.topics).cloned().collect();
-        match &self.embedded {
-            Some(embedded) => embedded.create_topics(new.iter().map(String::as_str)).await?,
-            None => {
-                self.creating.spawn(create_in(self.kafka.bootstrap_servers.clone(), new.clone()));
+        let values = Secrets::Given(Arc::clone(&self.secrets)).read(&plan.secrets());
+        let fixed = plan.sinks.iter().filter(|sink| !sink.dynamic_topic).map(|sink| (&sink.kafka, &sink.topic));
+        let mapped = plan
+            .sources
+            .iter()
+            .flat_map(|source| source.topic_mapping.iter().map(|mapping| (&source.kafka, &mapping.kafka_topic)));
+        let mut new: Vec<(Security, Vec<String>)> = Vec::new();
+        for (kafka, topic) in fixed.chain(mapped) {
+            if self.topics.contains(topic) || new.iter().any(|(_, topics)| topics.contains(topic)) {
+                continue;
+            }
+            // A Secret that cannot be used is told by the Sink or Source, which then has no use for topics either.
+            let Ok(security) = Security::resolve(kafka, &values) else { continue };
+            match new.iter_mut().find(|(known, _)| *known == security) {
+                Some((_, topics)) => topics.push(topic.clone()),
+                None => new.push((security, vec![topic.clone()])),
             }
         }
-        self.topics.extend(new);
+        for (security, topics) in new {
+            let created = topics.clone();
+            match &self.embedded {
+                Some(embedded) => embedded.create_topics(topics.iter().map(String::as_str)).await?,
+                None => {
+                    self.creating.spawn(create_in(self.kafka.bootstrap_servers.clone(), security, topics));
+                }
+            }
+            self.topics.extend(created);
+        }
         Ok(())
     }
 
@@ -199,23 +232,25 @@ impl Local {
             bridge.reject(revision, why.to_owned());
             Some(format!("{why}\nthe manifests changed and are refused; the configuration before goes on"))
         };
-        let Some(Configuration { plan, users }) = self.read() else {
+        let Some(Configuration { plan, secrets, unused }) = self.read() else {
             return refused(bridge, String::new(), "the manifests have errors: see the terminal");
         };
-        let before = std::mem::replace(&mut *self.users.lock(), users.clone());
-        if plan == bridge.plan() && before == users {
-            bridge.clear_rejection();
-            return Some("the manifests changed, and mean the same".into());
-        }
+        let before = std::mem::replace(&mut *self.secrets.lock(), secrets);
         let revision = plan.revision.clone();
         let applied = match self.create_topics(&plan).await {
             Ok(()) => bridge.apply(plan).await.map_err(anyhow::Error::from),
             Err(error) => Err(error),
         };
         match applied {
-            Ok(_) => Some(format!("the changed manifests are in force, revision {revision}")),
+            Ok(Applied::Nothing) => Some("the manifests changed, and mean the same".into()),
+            Ok(Applied::InForce(unusable)) => {
+                let mut news = vec![format!("the changed manifests are in force, revision {revision}")];
+                news.extend(unusable.into_iter().map(|problem| format!("except for a Secret: {problem}")));
+                news.extend(unused);
+                Some(news.join("\n"))
+            }
             Err(error) => {
-                *self.users.lock() = before;
+                *self.secrets.lock() = before;
                 refused(bridge, revision, &format!("{error:#}"))
             }
         }

@@ -7,5 +7,7 @@
 pub mod client;
 pub mod consumer;
 pub mod embedded;
+mod handshake;
 pub mod producer;
+pub mod security;
 pub mod topics;

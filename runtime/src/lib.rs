@@ -24,6 +24,7 @@
 //! * [`run`] runs a plan file as a pod does; [`dev`] runs manifests ([`manifest`]) with an embedded Kafka and a [`screen`];
 //!   [`check`] only says what is wrong with them; [`record`] is the Kafka side for the command line; [`rule_test`] runs a
 //!   rule's SQL on sample events and nothing else.
+//! * [`secrets`] are the values that a plan only names; [`mqtt::tls`] and [`kafka::security`] use them.
 //! * [`status`] is what can be said about the process; [`admin`] and [`metrics`] say it over HTTP.
 //!
 //! Only `kafka/` names `rdkafka`, with the exception of error codes in `sink`; nothing but [`mqtt`] knows MQTT packets.
@@ -40,12 +41,14 @@ pub mod manifest;
 pub mod message;
 pub mod metrics;
 pub mod mqtt;
+mod pem;
 pub mod receipt;
 pub mod record;
 pub mod rule;
 pub mod rule_test;
 pub mod run;
 pub mod screen;
+pub mod secrets;
 pub mod sink;
 pub mod source;
 pub mod status;

@@ -163,7 +163,7 @@ impl Manifests {
             "Connector" => !contains(&self.resources.connectors, object),
             "Sink" => !contains(&self.resources.sinks, object),
             "Source" => !contains(&self.resources.sources, object),
-            "Secret" => !self.resources.secrets.contains(&(object.namespace.clone(), object.name.clone())),
+            "Secret" => !self.resources.secrets.contains_key(&(object.namespace.clone(), object.name.clone())),
             _ => false,
         };
         self.origins.iter().map(|origin| &origin.object).filter(|object| refused(object)).collect()
@@ -183,8 +183,8 @@ impl Manifests {
     /// Whether a finding only says that a resource is missing which is there, with a mistake that is reported.
     fn follows_from(&self, finding: &Finding, broken: &[&ObjectRef]) -> bool {
         match finding.reason {
-            reason::REF_NOT_FOUND | reason::BRIDGE_NOT_CHOSEN if self.partial => true,
-            reason::REF_NOT_FOUND => broken.iter().any(|object| {
+            reason::REF_NOT_FOUND | reason::SECRET_NOT_FOUND | reason::BRIDGE_NOT_CHOSEN if self.partial => true,
+            reason::REF_NOT_FOUND | reason::SECRET_NOT_FOUND => broken.iter().any(|object| {
                 finding.object.namespace == object.namespace
                     && finding.message.starts_with(&format!("there is no {} called `{}`", object.kind, object.name))
             }),

@@ -1,6 +1,6 @@
 //! The MQTT edge: devices connect here, publish, subscribe.
 //!
-//! MQTT 3.1.1 and 5.0 on one TCP port, QoS 0 and 1, clean sessions. Follow a message in:
+//! MQTT 3.1.1 and 5.0 on one port, TCP or TLS, QoS 0 and 1, clean sessions. Follow a message in:
 //! [`listener`] accepts the socket, `connection` reads it with the [`codec`] and hands each publication to the
 //! [`Route`](crate::ingress::Route); receipts come back and become PUBACKs. And out: [`subscriptions`] finds who wants a
 //! message and puts it into each `session`'s queue, from where `connection` sends it.
@@ -19,6 +19,7 @@ mod registry;
 mod session;
 pub mod settings;
 pub mod subscriptions;
+pub mod tls;
 pub mod users;
 
 pub use broker::{Broker, Drained};

@@ -1,12 +1,13 @@
 //! `isthmus run`: the data path of one Bridge from a plan file, as a pod does. A changed plan takes effect at once.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use flate2::read::MultiGzDecoder;
 use isthmus_plan::Plan;
 use isthmus_plan::resources::DEFAULT_NAMESPACE;
 use tokio::task::JoinHandle;
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, AdminError};
 use crate::args;
-use crate::bridge::{Bridge, Options};
+use crate::bridge::{Applied, Bridge, Options};
+use crate::secrets::Secrets;
 use crate::status::Observe;
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -23,11 +25,12 @@ use crate::watch::Watch;
 pub async fn run(args: args::Run) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let plan = read(&args.plan)?;
-    let options = Options { bind: args.bind, first_listener: None, kafka: None, users: None };
+    let options =
+        Options { bind: args.bind, first_listener: None, kafka: None, secrets: Secrets::Folder(args.secrets) };
     let admin = Admin::bind(args.admin).await?;
     let bridge = Bridge::start(plan, options).await?;
     for listener in bridge.snapshot().listeners {
-        say(&format!("mqtt listener \"{}\" on {}", listener.name, listener.address));
+        say(&listener.to_string());
     }
     say(&format!("admin on http://{}", admin.address()));
 
@@ -35,6 +38,7 @@ pub async fn run(args: args::Run) -> anyhow::Result<()> {
     let serving = tokio::spawn(admin.serve(Arc::clone(&bridge) as Arc<dyn Observe>, token.clone()));
     let mut watch = Watch::start(std::slice::from_ref(&args.plan)).context("cannot watch the plan")?;
     loop {
+        watch.also(&bridge.secret_folders());
         tokio::select! {
             () = stop.requested() => break,
             () = watch.changed() => {
@@ -68,11 +72,27 @@ pub async fn end(mut serving: JoinHandle<Result<(), AdminError>>, token: &Cancel
     Ok(())
 }
 
+/// How a file of gzip begins (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// A plan of 5,000 Rules with the longest SQL there is has some 330 MB; what unpacks to more is no plan.
+const LARGEST_PLAN: u64 = 512 << 20;
+
 fn read(path: &Path) -> anyhow::Result<Plan> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the plan {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the plan {}", path.display()))?;
+    unpack(bytes).and_then(|json| Ok(serde_json::from_slice(&json)?)).with_context(|| {
         format!("{} is not a plan: render one with `isthmus plan`, or let the operator do it", path.display())
     })
+}
+
+/// Plans may be compressed: a ConfigMap holds a megabyte.
+fn unpack(bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut json = Vec::new();
+    MultiGzDecoder::new(bytes.as_slice()).take(LARGEST_PLAN + 1).read_to_end(&mut json).context("damaged gzip")?;
+    anyhow::ensure!(json.len() as u64 <= LARGEST_PLAN, "it unpacks to more than {} MiB", LARGEST_PLAN >> 20);
+    Ok(json)
 }
 
 async fn reload(bridge: &Bridge, path: &Path) {
@@ -84,12 +104,10 @@ async fn reload(bridge: &Bridge, path: &Path) {
             return bridge.reject(String::new(), format!("{error:#}"));
         }
     };
-    if plan == bridge.plan() {
-        return bridge.clear_rejection();
-    }
     let revision = plan.revision.clone();
     match bridge.apply(plan).await {
-        Ok(_) => tracing::info!(revision, "plan in force"),
+        Ok(Applied::Nothing) => {}
+        Ok(Applied::InForce(_)) => tracing::info!(revision, "plan in force"),
         Err(error) => {
             tracing::error!(revision, "the new plan is refused, the one before goes on: {error}");
             bridge.reject(revision, error.to_string());
@@ -126,7 +144,7 @@ pub fn plan(args: &args::Plan) -> anyhow::Result<ExitCode> {
         let (namespace, name) = name.split_once('/').unwrap_or((DEFAULT_NAMESPACE, name));
         (namespace.to_owned(), name.to_owned())
     });
-    let rendered = manifests.render(&isthmus_plan::Options { bridge, users_path: args.users.display().to_string() });
+    let rendered = manifests.render(&isthmus_plan::Options { bridge });
     if !rendered.problems.is_empty() {
         complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
     }

@@ -30,6 +30,7 @@ use self::maintenance::ProducerSettings;
 pub use self::writing::Origin;
 use self::writing::Writing;
 use crate::buffer::Appended;
+use crate::kafka::security::Secured;
 use crate::receipt::{Outcome, Tracker};
 use crate::status;
 
@@ -72,13 +73,14 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Starts a Sink. It takes records at once, whether Kafka answers or not. `Err` says which template is wrong.
-    pub fn start(plan: &document::Sink) -> Result<Self, String> {
+    /// Starts a Sink. It takes records at once, whether Kafka answers or not, and whether there are the Secrets to reach
+    /// it. `Err` says which template is wrong.
+    pub fn start(plan: &document::Sink, security: Secured) -> Result<Self, String> {
         let writing = Writing::compile(plan)?;
         let core = Arc::new(Core::new(plan.name.clone()));
         core.configure(plan);
         core.prepare(writing.fixed_topic());
-        let (producer, settings) = watch::channel(Arc::new(settings::producer(plan)));
+        let (producer, settings) = watch::channel(Arc::new(settings::producer(plan, security)));
         let stop = CancellationToken::new();
         let task = tokio::spawn(maintenance::maintain(Arc::clone(&core), settings, stop.clone()));
         Ok(Self { core, writing: ArcSwap::from_pointee(writing), producer, stop, maintenance: Mutex::new(Some(task)) })
@@ -89,13 +91,13 @@ impl Sink {
         Writing::compile(plan).map(drop)
     }
 
-    /// Takes on a changed specification. Records that wait stay; they keep the topic and content they were given.
-    pub fn reconfigure(&self, plan: &document::Sink) -> Result<(), String> {
+    /// Takes on a changed specification, or changed Secrets. Records that wait stay; they keep the topic and content they were given.
+    pub fn reconfigure(&self, plan: &document::Sink, security: Secured) -> Result<(), String> {
         let writing = Writing::compile(plan)?;
         self.core.configure(plan);
         self.core.prepare(writing.fixed_topic());
         self.writing.store(Arc::new(writing));
-        let changed = settings::producer(plan);
+        let changed = settings::producer(plan, security);
         self.producer.send_if_modified(|current| {
             let modified = !current.same(&changed);
             if modified {

@@ -32,7 +32,9 @@ use self::mapping::{Mapper, MappingError, SourceRoute};
 use self::partition::Partition;
 use self::record::Record;
 use crate::kafka::consumer::{Consumer, ConsumerError, PartitionStream, Rebalance, Settings};
+use crate::kafka::security::{Secured, Security};
 use crate::receipt::Tracker;
+use crate::secrets::SecretError;
 use crate::status;
 
 /// Records of one Source that were received and are not settled; beyond it nothing more is taken from librdkafka.
@@ -62,6 +64,9 @@ pub enum SourceError {
     /// A template does not compile.
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    /// A Secret is not there, or holds what cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The consumer cannot be set up.
     #[error(transparent)]
     Consumer(#[from] ConsumerError),
@@ -91,11 +96,12 @@ impl Tuning {
         longest_wait: Duration::from_millis(50),
     };
 
-    fn settings(self, plan: &document::Source) -> Settings {
+    fn settings(self, plan: &document::Source, security: Security) -> Settings {
         let kafka = &plan.kafka;
         Settings {
             name: plan.name.clone(),
             bootstrap_servers: kafka.bootstrap_servers.join(","),
+            security,
             group_id: plan.group_id.clone(),
             topics: plan.topic_mapping.iter().map(|mapping| mapping.kafka_topic.clone()).collect(),
             offset_reset: plan.offset_reset,
@@ -143,9 +149,15 @@ impl Source {
     ///
     /// A reload leaves a Source alone whose part of the plan is the same; one that changed is stopped, so that it
     /// commits, and started anew.
-    pub fn start(plan: &document::Source, tuning: Tuning, route: Arc<dyn SourceRoute>) -> Result<Self, SourceError> {
+    pub fn start(
+        plan: &document::Source,
+        security: Secured,
+        tuning: Tuning,
+        route: Arc<dyn SourceRoute>,
+    ) -> Result<Self, SourceError> {
+        let security = security?;
         let handler = Arc::new(Mapper::compile(plan, route)?);
-        Ok(Self::start_with(tuning.settings(plan), handler)?)
+        Ok(Self::start_with(tuning.settings(plan, security), handler)?)
     }
 
     fn start_with(settings: Settings, handler: Arc<dyn Handler>) -> Result<Self, ConsumerError> {

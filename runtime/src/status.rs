@@ -4,6 +4,8 @@
 //! Plain data, no IO. The figures of one Sink are read under its locks, so that at every instant
 //! `matched = success + failed + dropped + queuing + inflight` (row X6).
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// Everything at one instant.
@@ -46,6 +48,15 @@ pub struct Listener {
     pub name: String,
     /// Address and port it is bound to.
     pub address: String,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tls = if self.tls { " with TLS" } else { "" };
+        write!(f, "mqtt listener \"{}\" on {}{tls}", self.name, self.address)
+    }
 }
 
 /// The Kafka that local mode talks to.
@@ -101,7 +112,8 @@ pub enum LinkState {
 pub struct Link {
     /// Up or not.
     pub state: LinkState,
-    /// A documented constant in CamelCase: `Connected`, `KafkaUnreachable`, `TopicNotFound`, `NotAuthorized`, …
+    /// A documented constant in CamelCase: `Connected`, `KafkaUnreachable`, `TopicNotFound`, `NotAuthorized`,
+    /// `AuthenticationFailed`, `TlsFailed`, …
     pub reason: &'static str,
     /// A sentence with the fix, empty when connected.
     pub message: String,

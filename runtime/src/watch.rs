@@ -1,4 +1,4 @@
-//! Tells when files change: manifests under a user's editor, a plan in a projected volume.
+//! Tells when files change: manifests under a user's editor, a plan or Secrets in a projected volume.
 //!
 //! Editors replace files and Kubernetes swaps a link in the folder, so it is the folders that are watched. What
 //! changed is not told: the reader compares contents.
@@ -20,7 +20,7 @@ const FALLBACK: Duration = Duration::from_secs(5);
 /// A watch on some files.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
     events: mpsc::Receiver<()>,
     /// When to look next, whatever is told.
     due: Instant,
@@ -45,7 +45,17 @@ impl Watch {
         for folder in files.iter().map(folder).collect::<BTreeSet<_>>() {
             watcher.watch(&folder, RecursiveMode::NonRecursive)?;
         }
-        Ok(Self { _watcher: watcher, events, due: Instant::now() + FALLBACK, told: false })
+        Ok(Self { watcher, events, due: Instant::now() + FALLBACK, told: false })
+    }
+
+    /// Watches these folders too, anew when they were there before: a link among them may lead elsewhere now.
+    pub(crate) fn also(&mut self, folders: &BTreeSet<PathBuf>) {
+        for folder in folders {
+            if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+                // It is looked at now and then all the same.
+                tracing::debug!(folder = %folder.display(), %error, "a folder cannot be watched");
+            }
+        }
     }
 
     /// Returns when the files may have changed. Given up on, it loses nothing: the next call goes on from there.

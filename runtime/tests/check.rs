@@ -81,6 +81,14 @@ mistakes! {
     a_tab_in_the_indentation: "    - kafkaTopic: commands\n" => "\t- kafkaTopic: commands\n";
     a_resource_defined_twice: "---\n# A Sink" => "---\napiVersion: isthmus.dev/v1alpha1\nkind: Connector\nmetadata: {name: kafka}\nspec: {bridgeRef: {name: fleet}, kafka: {bootstrapServers: [other:9092]}}\n---\n# A Sink";
     users_whose_secret_is_not_there: "    anonymous: Allow" => "    usersSecretRef: {name: users}";
+    an_authentication_of_two_mechanisms_is_refused: "      - kafka:9092" => "      - kafka:9092\n    authentication: {plain: {secretRef: {name: a}}, scramSha256: {secretRef: {name: a}}}";
+    a_user_name_from_two_places_is_refused: "      - kafka:9092" => "      - kafka:9092\n    authentication: {plain: {secretRef: {name: a}, username: bob, usernameKey: user}}";
+    half_of_the_keys_of_a_certificate_is_refused: "      - kafka:9092" => "      - kafka:9092\n    tls: {certificateSecretRef: {name: a, certificateKey: crt}}";
+    a_ca_that_nothing_is_checked_against_is_refused: "      - kafka:9092" => "      - kafka:9092\n    tls: {caSecretRef: {name: a}, insecureSkipVerify: true}";
+    client_certificates_need_a_ca: "      port: 1883" => "      port: 1883\n      tls: {secretRef: {name: a}, clientAuth: Required}";
+    a_ca_without_client_certificates_is_refused: "      port: 1883" => "      port: 1883\n      tls: {secretRef: {name: a}, caSecretRef: {name: a}}";
+    a_key_kubernetes_refuses: "      - kafka:9092" => "      - kafka:9092\n    tls: {caSecretRef: {name: a, key: ../a}}";
+    credentials_whose_secret_is_not_there: "      - kafka:9092" => "      - kafka:9092\n    authentication: {scramSha512: {secretRef: {name: kafka-user}}}";
     broker_events_are_not_there_yet: "\"vehicles/+/telemetry\"" => "\"$events/client/connected\"";
 }
 
@@ -141,6 +149,17 @@ fn secrets_of_the_same_file_are_found_and_never_shown() {
     assert_eq!(users.data["car-7"], b"plain:hunter2");
     assert_eq!(users.data["car-8"], b"plain:x");
     assert!(!format!("{manifests:?}").contains("hunter2"), "debug output keeps values to itself");
+}
+
+#[test]
+fn a_secret_without_the_key_says_which_it_has() {
+    let text = quickstart_with(
+        "      - kafka:9092",
+        "      - kafka:9092\n    authentication: {scramSha512: {secretRef: {name: kafka}, passwordKey: pass}}",
+    ) + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: kafka}\nstringData: {user: bob, password: hunter2}\n";
+    let report = refused(&text);
+    assert!(!report.contains("hunter2"), "values are not shown");
+    insta::assert_snapshot!(report);
 }
 
 #[test]

@@ -86,6 +86,11 @@ impl Start {
         Self { kafka: Some(kafka.bootstrap().to_owned()), ..Self::default() }
     }
 
+    /// On the Kafka at this address, with free ports.
+    pub fn at(bootstrap: &str) -> Self {
+        Self { kafka: Some(bootstrap.to_owned()), ..Self::default() }
+    }
+
     /// With this address for the MQTT listener instead of a free port.
     #[must_use]
     pub fn mqtt(mut self, address: &str) -> Self {
@@ -155,13 +160,24 @@ pub struct Isthmus {
 
 impl Isthmus {
     /// Starts `isthmus run` on this plan, as in a pod, and waits until it is ready.
-    pub fn pod(plan: &str) -> Result<Self> {
+    pub fn pod(plan: impl AsRef<[u8]>) -> Result<Self> {
+        // No Secrets are there, and the plan is expected to name none.
+        Self::pod_with(plan, Path::new("/nonexistent"))
+    }
+
+    /// The same with this folder of Secrets.
+    pub fn pod_with(plan: impl AsRef<[u8]>, secrets: &Path) -> Result<Self> {
+        Self::pod_logging(plan, secrets, "info")
+    }
+
+    /// The same with this log level.
+    pub fn pod_logging(plan: impl AsRef<[u8]>, secrets: &Path, level: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-test-").tempdir()?;
         let file = folder.path().join("plan.json");
         fs::write(&file, plan)?;
         let mut command = Command::new(binary()?);
-        command.arg("run").arg("--plan").arg(&file);
-        command.args(["--bind", "127.0.0.1", "--admin", "127.0.0.1:0"]);
+        command.arg("run").arg("--plan").arg(&file).arg("--secrets").arg(secrets);
+        command.args(["--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--log", level]);
         let isthmus = Self::attach(Process::start("isthmus", &mut command)?, folder, file)?;
         isthmus.wait_until_ready()?;
         Ok(isthmus)
@@ -214,7 +230,7 @@ impl Isthmus {
     }
 
     /// Replaces the manifests, or the plan, on disk in one step, as an editor does.
-    pub fn edit(&self, text: &str) -> Result<()> {
+    pub fn edit(&self, text: impl AsRef<[u8]>) -> Result<()> {
         let new = self.folder.path().join("new");
         fs::write(&new, text)?;
         fs::rename(new, &self.file)?;
@@ -263,6 +279,23 @@ impl Isthmus {
         eventually(&format!("{list} {name} has {field} >= {least}"), PATIENCE, || {
             let value = self.figure(list, name, field)?;
             if value >= least { Ok(value) } else { Err(anyhow!("{}", self.link(list, name)?)) }
+        })
+    }
+
+    /// Waits until an entry has this `reason`.
+    pub fn wait_for_reason(&self, list: &str, name: &str, reason: &str) -> Result<Value> {
+        eventually(&format!("{list} {name} says {reason}"), PATIENCE, || {
+            let entry = self.link(list, name)?;
+            if entry["reason"] == reason { Ok(entry) } else { Err(anyhow!("{entry}")) }
+        })
+    }
+
+    /// Waits until the status says that something was rejected, and returns what it says about that.
+    pub fn wait_for_rejection(&self) -> Result<String> {
+        eventually("something is rejected", PATIENCE, || {
+            let status = self.status()?;
+            let message = status["rejected"]["message"].as_str().map(str::to_owned);
+            message.ok_or_else(|| anyhow!("{status}"))
         })
     }
 

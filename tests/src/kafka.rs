@@ -1,10 +1,11 @@
 //! Real Apache Kafka: one broker for the whole run, and private ones for tests that hurt it.
 //!
-//! The broker itself is in [`broker`]; reading and writing with programs that share no code with
+//! The broker itself is in [`broker`], one with users and TLS in [`secure`]; reading and writing with programs that share no code with
 //! Isthmus is in [`client`].
 
 pub mod broker;
 pub mod client;
+pub mod secure;
 
 use std::env;
 use std::process;
@@ -16,6 +17,7 @@ use anyhow::{Context as _, anyhow};
 
 pub use self::broker::Broker;
 pub use self::client::Record;
+pub use self::secure::Secure;
 
 use crate::{Result, python};
 

@@ -12,11 +12,13 @@
 //!   crashed or interrupted test run would leave behind;
 //! * [`condition`] waits for something to become true, with a deadline;
 //! * [`manifest`] renders the resources of a test, [`port`] finds ports for them;
+//! * [`certificates`] are made by the tests, [`secrets`] mounts them as a pod would;
 //! * [`load`] is many devices at once, with a record of what was acknowledged.
 //!
 //! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
 //! not depend on the crates it tests.
 
+pub mod certificates;
 pub mod condition;
 pub mod environment;
 pub mod guard;
@@ -29,6 +31,7 @@ pub mod mqtt;
 pub mod port;
 pub mod process;
 pub mod python;
+pub mod secrets;
 
 /// What every fallible step of the harness returns; a test ends with its text.
 pub type Result<T> = anyhow::Result<T>;

@@ -74,13 +74,19 @@ pub fn bridge() -> Resource {
 pub fn closed(bridge: Resource, users: &[(&str, &str)]) -> String {
     let bridge =
         bridge.with("authentication.anonymous", "Deny").with("authentication.usersSecretRef", json!({"name": "users"}));
-    format!("{bridge}\n---\n{}", secret(users))
+    format!("{bridge}\n---\n{}", self::users(users))
 }
 
-fn secret(users: &[(&str, &str)]) -> String {
-    let data: serde_json::Map<_, _> =
-        users.iter().map(|(name, password)| ((*name).to_owned(), format!("plain:{password}").into())).collect();
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "stringData": data});
+fn users(users: &[(&str, &str)]) -> String {
+    let users: Vec<_> = users.iter().map(|(name, password)| (*name, format!("plain:{password}"))).collect();
+    let data: Vec<_> = users.iter().map(|(name, password)| (*name, password.as_str())).collect();
+    secret("users", &data)
+}
+
+/// A Secret with these keys and values.
+pub fn secret(name: &str, data: &[(&str, &str)]) -> String {
+    let data: serde_json::Map<_, _> = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
     format!("{secret:#}")
 }
 
@@ -108,6 +114,11 @@ pub fn rule(name: &str, sql: &str) -> Resource {
 /// The file: the Bridge, the Connector and these resources.
 pub fn file(resources: &[Resource]) -> String {
     documents(&[&[bridge(), connector()], resources].concat())
+}
+
+/// The same file, with these Secrets.
+pub fn with_secrets(file: &str, secrets: &[crate::secrets::Secret<'_>]) -> String {
+    secrets.iter().fold(file.to_owned(), |file, (name, data)| format!("{file}\n---\n{}", secret(name, data)))
 }
 
 /// The file with exactly these resources.

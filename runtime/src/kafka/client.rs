@@ -6,6 +6,8 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::security;
+use crate::secrets::SecretError;
 use crate::status::{Link, LinkState};
 
 /// Longest pause between two attempts to reach a broker that refuses connections, in milliseconds.
@@ -54,6 +56,8 @@ pub struct Trouble {
     pub message: String,
     /// Whether librdkafka has no connection left at all, and not only one broker less.
     pub all_brokers: bool,
+    /// Whether a broker did not even take the connection.
+    pub not_connected: bool,
 }
 
 /// Reason of a link whose brokers cannot be reached.
@@ -64,6 +68,10 @@ pub const TOPIC_NOT_FOUND: &str = "TopicNotFound";
 pub const NOT_AUTHORIZED: &str = "NotAuthorized";
 /// Reason of a link whose credentials Kafka refuses.
 pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
+/// Reason of a link that cannot agree on TLS with Kafka: a certificate that is not accepted, by either side.
+pub const TLS_FAILED: &str = "TlsFailed";
+/// Reason of a link whose Secret is not there, or holds what cannot be used.
+pub const SECRET_NOT_USABLE: &str = "SecretNotUsable";
 /// Reason of a link whose topic has a name that Kafka does not take.
 pub const INVALID_TOPIC: &str = "InvalidTopic";
 /// Reason of a link whose partitions have no leader.
@@ -71,11 +79,9 @@ pub const NO_LEADER: &str = "NoLeader";
 /// Reason of a link that met an error without a reason of its own.
 pub const KAFKA_ERROR: &str = "KafkaError";
 
-/// Maps an error of librdkafka to a reason and advice. `None` for what librdkafka itself puts right
-/// within moments and nobody needs to hear about.
-pub fn trouble(error: &KafkaError, detail: &str, bootstrap_servers: &str) -> Option<Trouble> {
-    let code = error.rdkafka_error_code()?;
-    let passing = matches!(
+/// Whether librdkafka itself puts an error right within moments, so that nobody needs to hear about it.
+pub fn is_passing(code: RDKafkaErrorCode) -> bool {
+    matches!(
         code,
         RDKafkaErrorCode::PartitionEOF
             | RDKafkaErrorCode::NoOffset
@@ -87,8 +93,7 @@ pub fn trouble(error: &KafkaError, detail: &str, bootstrap_servers: &str) -> Opt
             | RDKafkaErrorCode::CoordinatorLoadInProgress
             | RDKafkaErrorCode::CoordinatorNotAvailable
             | RDKafkaErrorCode::NotLeaderForPartition
-    );
-    (!passing).then(|| Trouble::of(code, detail, bootstrap_servers))
+    )
 }
 
 impl Trouble {
@@ -120,9 +125,16 @@ impl Trouble {
                 NOT_AUTHORIZED,
                 format!("Kafka refuses access ({because}): grant the Connector's user the missing ACL"),
             ),
-            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL => (
+            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => (
                 AUTHENTICATION_FAILED,
-                format!("Kafka refuses the connection ({because}): check the Connector's credentials and TLS settings"),
+                format!(
+                    "Kafka refuses the user name or password ({because}): correct the Secret that the Connector's \
+                     authentication names, or the user in Kafka; it keeps trying"
+                ),
+            ),
+            RDKafkaErrorCode::SSL => (
+                TLS_FAILED,
+                format!("no TLS with Kafka ({because}): check the Connector's tls and its Secrets; it keeps trying"),
             ),
             RDKafkaErrorCode::InvalidTopic => {
                 (INVALID_TOPIC, format!("{because}: name the topic with letters, digits, '.', '_' and '-' only"))
@@ -132,7 +144,31 @@ impl Trouble {
             }
             _ => (KAFKA_ERROR, format!("Kafka reports an error: {because}; it keeps trying")),
         };
-        Self { reason, message, all_brokers: code == RDKafkaErrorCode::AllBrokersDown }
+        Self {
+            reason,
+            message,
+            all_brokers: code == RDKafkaErrorCode::AllBrokersDown,
+            not_connected: code == RDKafkaErrorCode::Resolve || detail.contains("Connect to "),
+        }
+    }
+
+    /// A certificate is not accepted; `why` says whose, and what to do.
+    pub fn certificate(why: &str) -> Self {
+        Self::about(TLS_FAILED, format!("{why}; it keeps trying"))
+    }
+
+    /// What a Secret holds cannot be used.
+    pub fn secret(error: &SecretError) -> Self {
+        Self::about(SECRET_NOT_USABLE, format!("{error}; it takes effect as soon as it is corrected"))
+    }
+
+    /// A client could not be made of its settings.
+    pub fn creation(error: &KafkaError) -> Self {
+        Self::about(KAFKA_ERROR, format!("the Kafka client cannot be set up: {}", security::describe(error)))
+    }
+
+    fn about(reason: &'static str, message: String) -> Self {
+        Self { reason, message, all_brokers: false, not_connected: false }
     }
 
     /// What Kafka says about one topic.
@@ -142,14 +178,24 @@ impl Trouble {
 
     /// A request could not even be made.
     pub fn internal(error: &dyn std::error::Error) -> Self {
-        let message = format!("the request to Kafka could not be made: {error}; it keeps trying");
-        Self { reason: KAFKA_ERROR, message, all_brokers: false }
+        Self::about(KAFKA_ERROR, format!("the request to Kafka could not be made: {error}; it keeps trying"))
     }
 
     /// Whether Kafka gave no answer at all.
     pub fn is_silence(&self) -> bool {
         self.reason == KAFKA_UNREACHABLE
     }
+
+    /// Whether this replaces `reason` as what is known about a link. A broker that refused a client is silent towards it
+    /// afterwards: that says nothing new, unless the broker cannot be reached any more.
+    pub fn replaces(&self, reason: &str) -> bool {
+        !is_refusal(reason) || !self.is_silence() || self.not_connected
+    }
+}
+
+/// Whether a link is down because one side does not accept the other.
+pub fn is_refusal(reason: &str) -> bool {
+    [AUTHENTICATION_FAILED, TLS_FAILED].contains(&reason)
 }
 
 impl From<Trouble> for Link {

@@ -26,6 +26,7 @@ use self::context::Context;
 pub use self::context::{Partitions, Rebalance};
 pub use self::statistics::{PartitionStatistics, Statistics};
 use super::client::{self, Trouble};
+use super::security::{self, Security};
 use crate::message::now_millis;
 use crate::source::record::{Record, Timestamp};
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub name: String,
     /// `host:port`, comma separated.
     pub bootstrap_servers: String,
+    /// User, password and TLS.
+    pub security: Security,
     /// Consumer group.
     pub group_id: String,
     /// Kafka topics to subscribe to.
@@ -79,6 +82,7 @@ impl Settings {
         // An answer that Kafka holds back for that long is not one that is overdue.
         let request_timeout = self.request_timeout.clamp(wait + Duration::from_secs(2), Duration::from_secs(300));
         let mut config = client::base(&self.bootstrap_servers, &self.name);
+        self.security.apply(&mut config);
         config
             .set("group.id", &self.group_id)
             // Only the partitions that move stop when a member comes or goes (KIP-429).
@@ -123,7 +127,7 @@ impl Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
     /// librdkafka refuses the settings.
-    #[error("the Kafka consumer cannot be set up: {0}")]
+    #[error("the Kafka consumer cannot be set up: {}", security::describe(.0))]
     Create(#[source] KafkaError),
     /// The subscription is refused: a topic name that librdkafka does not take.
     #[error("the subscription to {topics:?} is refused: {source}")]

@@ -14,6 +14,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 
 use super::client::{self, Trouble};
+use super::handshake::Handshakes;
+use super::security::Security;
 use crate::buffer::Record;
 
 /// Where a producer's answers go. Called on its polling thread.
@@ -80,8 +82,10 @@ pub enum SendError {
 struct Context {
     name: String,
     bootstrap_servers: String,
+    handshakes: Arc<Handshakes>,
     deliveries: Arc<dyn Deliveries>,
-    retired: AtomicBool,
+    /// Shared with whoever reports later.
+    retired: Arc<AtomicBool>,
 }
 
 impl ClientContext for Context {
@@ -93,7 +97,13 @@ impl ClientContext for Context {
         if code == RDKafkaErrorCode::Fatal {
             self.deliveries.broken(reason);
         } else {
-            self.deliveries.trouble(Trouble::of(code, reason, &self.bootstrap_servers));
+            let (deliveries, retired) = (Arc::clone(&self.deliveries), Arc::clone(&self.retired));
+            let tell = move |trouble| {
+                if !retired.load(Ordering::Relaxed) {
+                    deliveries.trouble(trouble);
+                }
+            };
+            self.deliveries.trouble(self.handshakes.trouble(code, reason, tell));
         }
     }
 
@@ -139,17 +149,22 @@ impl Producer {
     pub fn start(
         name: &str,
         mut settings: ClientConfig,
+        security: &Security,
         batch_bytes: u64,
         deliveries: Arc<dyn Deliveries>,
-    ) -> Result<Self, KafkaError> {
+    ) -> Result<Self, Trouble> {
         settings.set("batch.size", batch_bytes.to_string());
+        security.apply(&mut settings);
+        let bootstrap_servers = settings.get("bootstrap.servers").unwrap_or_default().to_owned();
         let context = Context {
             name: name.to_owned(),
-            bootstrap_servers: settings.get("bootstrap.servers").unwrap_or_default().to_owned(),
+            handshakes: Handshakes::new(security.clone(), &bootstrap_servers),
+            bootstrap_servers,
             deliveries,
-            retired: AtomicBool::new(false),
+            retired: Arc::default(),
         };
-        let client: Arc<BaseProducer<Context>> = Arc::new(settings.create_with_context(context)?);
+        let client = settings.create_with_context(context).map_err(|error| Trouble::creation(&error))?;
+        let client: Arc<BaseProducer<Context>> = Arc::new(client);
         let finished = Arc::new(AtomicBool::new(false));
         let poller = std::thread::Builder::new()
             .name(format!("producer-{name}").chars().take(15).collect())
@@ -161,7 +176,7 @@ impl Producer {
                     }
                 }
             })
-            .map_err(|error| KafkaError::ClientCreation(format!("no thread for the producer: {error}")))?;
+            .map_err(|error| Trouble::internal(&error))?;
         Ok(Self { client, poller: Mutex::new(Some(poller)), finished, batch_bytes })
     }
 

@@ -9,6 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client;
+use super::security::{Security, describe};
 
 /// What became of one topic that the manifests name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,15 +26,17 @@ pub enum Ensured {
 /// Kafka could not be asked at all.
 pub async fn ensure_topics(
     bootstrap_servers: &str,
+    security: &Security,
     topics: &[String],
     within: Duration,
 ) -> Result<Vec<(String, Ensured)>, String> {
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let results = create(bootstrap_servers, topics, within).await.map_err(|error| {
+    let results = create(bootstrap_servers, security, topics, within).await.map_err(|error| {
         format!(
-            "Kafka at {bootstrap_servers} does not answer ({error}): check `--kafka`; topics are created when it does"
+            "Kafka at {bootstrap_servers} does not answer ({}): check `--kafka`; topics are created when it does",
+            describe(&error)
         )
     })?;
     let answers = results
@@ -49,10 +52,13 @@ pub async fn ensure_topics(
 
 async fn create(
     bootstrap_servers: &str,
+    security: &Security,
     topics: &[String],
     within: Duration,
 ) -> Result<Vec<rdkafka::admin::TopicResult>, KafkaError> {
-    let admin: AdminClient<DefaultClientContext> = client::base(bootstrap_servers, "topics").create()?;
+    let mut config = client::base(bootstrap_servers, "topics");
+    security.apply(&mut config);
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
     // -1 asks the broker for its own defaults (KIP-464).
     let topics: Vec<_> = topics.iter().map(|topic| NewTopic::new(topic, -1, TopicReplication::Fixed(-1))).collect();
     let options = AdminOptions::new().request_timeout(Some(within)).operation_timeout(Some(within));

@@ -61,7 +61,8 @@ pub(super) fn read(file: usize, root: &Node, manifests: &mut Manifests) -> Optio
     }
     let object = object?;
     if manifests.problems[before..].iter().all(|problem| problem.severity != Severity::Error) {
-        manifests.resources.secrets.insert((object.namespace.clone(), object.name.clone()));
+        let keys = data.keys().cloned().collect();
+        manifests.resources.secrets.insert((object.namespace.clone(), object.name.clone()), keys);
         manifests.secrets.push(Secret { namespace: object.namespace.clone(), name: object.name.clone(), data });
     }
     Some(object)

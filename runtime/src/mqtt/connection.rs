@@ -13,6 +13,7 @@ mod incoming;
 mod inflight;
 mod member;
 mod outgoing;
+mod stream;
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
@@ -23,6 +24,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -36,6 +38,7 @@ use handshake::Admission;
 use incoming::Publishing;
 use inflight::Inflight;
 use member::Member;
+use stream::Stream;
 
 pub(super) use closing::FAREWELL;
 
@@ -43,12 +46,12 @@ pub(super) use closing::FAREWELL;
 const OUT_LIMIT: usize = 64 * 1024;
 
 /// Serves one accepted socket from CONNECT to its end.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
+pub(super) async fn run(stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr, broker: Arc<Broker>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
     // Boxed: a connection needs this state for its first moments only.
-    let Some(mut connection) = Box::pin(handshake::shake_hands(stream, peer, &broker)).await else { return };
+    let Some(mut connection) = Box::pin(handshake::shake_hands(stream, tls, peer, &broker)).await else { return };
     drop(broker);
     let cause = connection.serve().await;
     // Boxed: a connection needs this state for its last moments only.
@@ -56,7 +59,7 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, broker: Arc<Broker>
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     member: Member,
     settings: Arc<Settings>,
     ids: MessageIds,
@@ -91,13 +94,7 @@ enum Event {
 }
 
 impl Connection {
-    fn new(
-        stream: TcpStream,
-        broker: Arc<Broker>,
-        settings: Arc<Settings>,
-        admission: Admission,
-        tail: BytesMut,
-    ) -> Self {
+    fn new(stream: Stream, broker: Arc<Broker>, settings: Arc<Settings>, admission: Admission, tail: BytesMut) -> Self {
         let Admission { session, will, inflight_limit, maximum_packet_size, session_wanted, connack } = admission;
         broker.counters().accepted.add(1);
         let client_id = &*session.publisher.client_id;
@@ -197,7 +194,7 @@ impl Connection {
 
     fn flush(&mut self) -> Result<(), Cause> {
         let blocked = !self.out.is_empty();
-        let sent = buffers::send(&self.stream, &mut self.out)?;
+        let sent = buffers::send(&mut self.stream, &mut self.out)?;
         if sent > 0 {
             self.member.broker.counters().bytes_sent.add(sent as u64);
         }
@@ -230,8 +227,8 @@ impl Connection {
                 *timer = None;
                 return Poll::Ready(Event::Deadline);
             }
-            if !out.is_empty() {
-                match stream.poll_write_ready(context) {
+            if !out.is_empty() || stream.has_unsent() {
+                match stream.poll_writable(context) {
                     Poll::Ready(Ok(())) => return Poll::Ready(Event::Writable),
                     Poll::Ready(Err(error)) => return Poll::Ready(Event::Lost(Some(error))),
                     Poll::Pending => {}
@@ -303,7 +300,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let peer = stream.local_addr().unwrap();
-        let size = std::mem::size_of_val(&run(stream, peer, broker));
+        let size = std::mem::size_of_val(&run(stream, None, peer, broker));
         assert!(size <= 1024, "{size} bytes");
         let session = std::mem::size_of::<Session>();
         assert!(session <= 192, "{session} bytes");

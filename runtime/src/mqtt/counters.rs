@@ -55,6 +55,8 @@ labels! {
         Unsupported = "unsupported",
         /// More clients than `maxConnections`, too many sockets without CONNECT, or too many credentials to check.
         Limit = "limit",
+        /// No TLS: a client that does not speak it, or one side does not accept the other's certificate.
+        Tls = "tls",
         /// No CONNECT in time, or the peer went before.
         Incomplete = "incomplete",
     }

@@ -1,10 +1,12 @@
-//! Accepts MQTT connections on one TCP port.
+//! Accepts MQTT connections on one TCP port, with or without TLS.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +21,16 @@ const UNCONNECTED: usize = 1024;
 /// After the system had no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The TLS of a listener's next connections; empty: none. Those that are open keep what they began with.
+pub type Tls = Arc<ArcSwapOption<ServerConfig>>;
+
 /// A bound port.
 #[derive(Debug)]
 pub struct Listener {
     name: String,
     socket: TcpListener,
     address: SocketAddr,
+    tls: Tls,
 }
 
 /// Why a listener cannot listen.
@@ -57,7 +63,9 @@ fn advice(error: &io::Error) -> String {
 /// Binds `address` for the listener `name`. Nothing is accepted before [`Listener::serve`], but clients may already queue.
 pub fn bind(name: &str, address: SocketAddr) -> Result<Listener, BindError> {
     open(address)
-        .and_then(|socket| Ok(Listener { name: name.to_owned(), address: socket.local_addr()?, socket }))
+        .and_then(|socket| {
+            Ok(Listener { name: name.to_owned(), address: socket.local_addr()?, socket, tls: Tls::default() })
+        })
         .map_err(|cause| BindError { name: name.to_owned(), address, cause })
 }
 
@@ -81,12 +89,17 @@ impl Listener {
         self.address
     }
 
+    /// Where to put the TLS of the next connections, also while it serves.
+    pub fn tls(&self) -> Tls {
+        Arc::clone(&self.tls)
+    }
+
     /// Accepts connections until `stop`; those that are open go on until [`Broker::drain`].
     pub async fn serve(self, broker: Arc<Broker>, stop: CancellationToken) {
         tracing::info!(listener = self.name, address = %self.address, "listening for MQTT");
         while let Some(accepted) = stop.run_until_cancelled(self.socket.accept()).await {
             match accepted {
-                Ok((stream, peer)) => accept(stream, peer, &broker),
+                Ok((stream, peer)) => accept(stream, self.tls.load_full(), peer, &broker),
                 Err(error) if is_the_peers(&error) => {
                     tracing::debug!(listener = self.name, %error, "a connection was gone before it was accepted");
                 }
@@ -102,13 +115,13 @@ impl Listener {
     }
 }
 
-fn accept(stream: TcpStream, peer: SocketAddr, broker: &Arc<Broker>) {
+fn accept(stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr, broker: &Arc<Broker>) {
     if broker.tasks.len() >= broker.settings().max_connections.saturating_add(UNCONNECTED) {
         broker.counters().refused_connection(Refusal::Limit);
         tracing::debug!(%peer, "connection dropped: maxConnections is reached");
         return;
     }
-    broker.tasks.spawn(connection::run(stream, peer, Arc::clone(broker)));
+    broker.tasks.spawn(connection::run(stream, tls, peer, Arc::clone(broker)));
 }
 
 /// Errors of one connection that `accept` reports, not of the listener.

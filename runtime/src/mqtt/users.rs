@@ -1,13 +1,11 @@
 //! Who may connect: user names and their passwords, hashed or plain.
 //!
-//! Owns reading them from a directory (one file per user, as a projected Secret volume has them) and
+//! Owns understanding what a Secret has (a key per user) and
 //! verifying a password without telling by its timing whether the user exists. Slow hashes run on the
 //! blocking pool, a few at a time, so that a crowd of reconnecting clients does not occupy it.
 //! Passwords and hashes never reach a log or an error.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -41,20 +39,6 @@ enum Credential {
     Bcrypt(Arc<str>),
 }
 
-/// Why the users could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum UsersError {
-    /// The directory or one of its files cannot be read.
-    #[error("cannot read the MQTT users from {}: {source}: check that the Secret exists and is mounted there", path.display())]
-    Read {
-        /// The directory or file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// One user that cannot log in because the stored value is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -68,30 +52,10 @@ pub struct UserProblem {
 }
 
 impl Users {
-    /// Reads one user per file of `directory`: the file's name is the user name, its content the password's hash or
-    /// `plain:` and the password. Names that start with `..` are the volume's own. A line end after the value is ignored.
+    /// The users of a map from user name to stored value, as in the `data` of a Secret: the password's hash, or `plain:`
+    /// and the password. A line end after the value is ignored.
     ///
     /// Users whose value is not understood are left out and reported; the others can log in.
-    pub fn load(directory: &Path) -> Result<(Self, Vec<UserProblem>), UsersError> {
-        let unreadable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| UsersError::Read { path, source }
-        };
-        let mut entries = Vec::new();
-        for entry in std::fs::read_dir(directory).map_err(unreadable(directory))? {
-            let entry = entry.map_err(unreadable(directory))?;
-            let path = entry.path();
-            let Ok(username) = entry.file_name().into_string() else { continue };
-            // Follows links: in a projected volume every file is one.
-            if username.starts_with("..") || !path.is_file() {
-                continue;
-            }
-            entries.push((username, std::fs::read(&path).map_err(unreadable(&path))?));
-        }
-        Ok(Self::from_entries(entries))
-    }
-
-    /// The users of a map from user name to stored value, as in the `data` of a Secret.
     pub fn from_entries(
         entries: impl IntoIterator<Item = (impl Into<String>, impl AsRef<[u8]>)>,
     ) -> (Self, Vec<UserProblem>) {
@@ -213,23 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_of_a_secret_is_read_and_damaged_users_are_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().join("..2026_11_23");
-        std::fs::create_dir(&data).unwrap();
-        for (name, value) in
-            [("car-7", "plain:abc\n"), ("car-8", "abc"), ("car-9", "$argon2id$nonsense"), ("car-10", &PBKDF2[..30])]
-        {
-            std::fs::write(data.join(name), value).unwrap();
-            std::os::unix::fs::symlink(data.join(name), directory.path().join(name)).unwrap();
-        }
-        std::os::unix::fs::symlink(&data, directory.path().join("..data")).unwrap();
-        let (users, problems) = Users::load(directory.path()).unwrap();
+    fn damaged_users_are_named_and_their_values_are_not() {
+        let (users, problems) = Users::from_entries([
+            ("car-7", "plain:abc\n"),
+            ("car-8", "abc"),
+            ("car-9", "$argon2id$nonsense"),
+            ("car-10", &PBKDF2[..30]),
+        ]);
         assert_eq!(users.len(), 1);
         let named: Vec<_> = problems.iter().map(|problem| problem.username.as_str()).collect();
         assert_eq!(named, ["car-10", "car-8", "car-9"]);
         assert!(!problems[1].to_string().contains("abc"), "{}", problems[1]);
-        let missing = Users::load(&directory.path().join("none")).unwrap_err().to_string();
-        assert!(missing.contains("check that the Secret exists"), "{missing}");
     }
 }

@@ -27,7 +27,7 @@ const DEFAULT_ADMIN: &str = "127.0.0.1:9600";
 pub fn banner(snapshot: &Snapshot, plan: &Plan, here: &Here) -> String {
     let mut text = format!("isthmus {} on this machine\n\n", env!("CARGO_PKG_VERSION"));
     for listener in &snapshot.listeners {
-        line(&mut text, format_args!("mqtt listener \"{}\" on {}", listener.name, listener.address));
+        line(&mut text, format_args!("{listener}"));
     }
     line(&mut text, format_args!("admin on http://{}", here.admin));
     if let Some(kafka) = &snapshot.kafka {
@@ -75,11 +75,11 @@ fn commands(snapshot: &Snapshot, plan: &Plan, here: &Here) -> Vec<String> {
     let admin = here.admin.to_string();
     let admin = if admin == DEFAULT_ADMIN { String::new() } else { format!(" --admin {admin}") };
     let record = format!("{} record{admin}", quoted(&here.program));
-    let Some((host, port)) = snapshot.listeners.first().and_then(|listener| listener.address.rsplit_once(':')) else {
-        return commands;
-    };
+    let Some(listener) = snapshot.listeners.first() else { return commands };
+    let Some((host, port)) = listener.address.rsplit_once(':') else { return commands };
+    let tls = if listener.tls { " --cafile CA-FILE" } else { "" };
     let user = if plan.bridge.authentication.anonymous { "" } else { " -u USER -P PASSWORD" };
-    let broker = format!("-h {host} -p {port}{user}");
+    let broker = format!("-h {host} -p {port}{tls}{user}");
     if let Some((rule, topic, payload)) = to_publish(plan) {
         for action in &rule.actions {
             if let ActionKind::Sink(name) = &action.kind

@@ -19,6 +19,7 @@ use super::topic::{Partition, Topic, Totals};
 use super::topics::Slots;
 use super::{partitioner, settings};
 use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record};
+use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Producer, SendError, Token};
 use crate::receipt::{Outcome, Receipt};
 use crate::status::{Link, LinkState};
@@ -77,6 +78,8 @@ pub(super) struct Core {
     /// Something happened that makes the link worth a look.
     suspect: AtomicBool,
     connected: AtomicBool,
+    /// The link is down because Kafka and this client do not accept each other.
+    refused: AtomicBool,
 }
 
 impl Core {
@@ -105,6 +108,7 @@ impl Core {
             any_stalled: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             connected: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         }
     }
 
@@ -305,7 +309,22 @@ impl Core {
             }
             self.connected.store(new.state == LinkState::Connected, Ordering::Relaxed);
         }
+        self.refused.store(client::is_refusal(new.reason), Ordering::Relaxed);
         *link = new;
+    }
+
+    /// Takes on that the link is in trouble. That a broker refused this client is not forgotten because it is silent
+    /// afterwards.
+    pub(super) fn set_trouble(&self, trouble: Trouble) {
+        if self.refused.load(Ordering::Relaxed) && !trouble.replaces(self.link().reason) {
+            return;
+        }
+        self.set_link(trouble.into());
+    }
+
+    /// A client with other credentials takes over: what was refused to the one before says nothing about it.
+    pub(super) fn forget_refusal(&self) {
+        self.refused.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn is_connected(&self) -> bool {

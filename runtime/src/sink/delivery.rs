@@ -74,10 +74,12 @@ impl Deliveries for Core {
     }
 
     fn trouble(&self, trouble: Trouble) {
-        // One broker of several may be away: only the whole cluster, or refused credentials, is the Sink's state.
-        // Anything else makes maintenance look for itself.
-        if trouble.all_brokers || trouble.reason == client::AUTHENTICATION_FAILED {
-            self.set_link(trouble.into());
+        // One broker of several may be away: only the whole cluster, or a refusal, is the Sink's state. Anything else
+        // makes maintenance look for itself, and a refusal stands no longer when there is nobody who would refuse.
+        if trouble.all_brokers || client::is_refusal(trouble.reason) {
+            self.set_trouble(trouble);
+        } else if trouble.not_connected {
+            self.forget_refusal();
         }
         self.suspect();
     }

@@ -14,6 +14,7 @@ use super::core::{Core, Replace};
 use super::topic::Topic;
 use crate::kafka::client::{TOPIC_NOT_FOUND, Trouble};
 use crate::kafka::producer::{Deliveries, Producer};
+use crate::kafka::security::Secured;
 
 /// How long a producer whose settings changed may finish what is in flight; the rest is sent again by the new one.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -28,6 +29,8 @@ const SMALLEST_BATCH: u64 = 1024;
 #[derive(Debug, Clone)]
 pub(super) struct ProducerSettings {
     pub(super) config: ClientConfig,
+    /// User, password and TLS, or why there can be no producer yet.
+    pub(super) security: Secured,
     /// Largest batch, bytes.
     pub(super) batch_bytes: u64,
     /// How long a metadata request may take.
@@ -56,6 +59,7 @@ impl ProducerSettings {
     /// Whether a producer made from these would be the same.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.config.config_map() == other.config.config_map()
+            && self.security == other.security
             && self.batch_bytes == other.batch_bytes
             && self.metadata_timeout == other.metadata_timeout
             && self.refresh == other.refresh
@@ -82,6 +86,7 @@ async fn work(core: &Arc<Core>, mut settings: watch::Receiver<Arc<ProducerSettin
             current = Arc::clone(&settings.borrow_and_update());
             batch_bytes = current.batch_bytes;
             retire(core, HANDOVER).await;
+            core.forget_refusal();
         } else if let Some(replace) = replace {
             let grace = match replace {
                 Replace::Broken => Duration::ZERO,
@@ -120,9 +125,9 @@ fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings, batch_bytes: u
     if core.producer.load().is_some() {
         return Ok(());
     }
+    let security = settings.security.as_ref().map_err(Trouble::secret)?;
     let deliveries = Arc::clone(core) as Arc<dyn Deliveries>;
-    let producer = Producer::start(&core.name, settings.config.clone(), batch_bytes, deliveries)
-        .map_err(|error| Trouble::internal(&error))?;
+    let producer = Producer::start(&core.name, settings.config.clone(), security, batch_bytes, deliveries)?;
     core.install(producer);
     Ok(())
 }
@@ -184,7 +189,7 @@ async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMa
         // An unreachable Kafka was already waited for; a refusal is asked about again after the floor.
         let again = if problem.is_silence() { Duration::from_millis(100) } else { settings.min_refresh };
         wait = wait.min(again);
-        core.set_link(problem.into());
+        core.set_trouble(problem);
     } else if !refused_before {
         core.set_connected();
     }

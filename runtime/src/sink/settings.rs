@@ -7,6 +7,7 @@ use isthmus_plan::document::Sink;
 
 use super::maintenance::{LINGER, ProducerSettings};
 use crate::kafka::client;
+use crate::kafka::security::Secured;
 
 /// With idempotence, librdkafka keeps order over at most this many pipelined requests (KIP-98).
 const MAX_IDEMPOTENT_INFLIGHT: u16 = 5;
@@ -15,7 +16,7 @@ const MAX_IDEMPOTENT_INFLIGHT: u16 = 5;
 const HEALTH_CHECK: Duration = Duration::from_secs(15);
 
 /// Settings of the producer of a Sink.
-pub(super) fn producer(spec: &Sink) -> ProducerSettings {
+pub(super) fn producer(spec: &Sink, security: Secured) -> ProducerSettings {
     let kafka = &spec.kafka;
     let mut config = client::base(&kafka.bootstrap_servers.join(","), &format!("sink-{}", spec.name));
     let acks = match spec.acks {
@@ -50,6 +51,7 @@ pub(super) fn producer(spec: &Sink) -> ProducerSettings {
         .set("message.max.bytes", "1000000000");
     ProducerSettings {
         config,
+        security,
         batch_bytes: spec.max_batch_bytes.bytes(),
         metadata_timeout: kafka.metadata_request_timeout.into(),
         refresh,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use isthmus_api::connector::Kafka;
 use isthmus_api::sink::{Acks, Buffer, Compression, PartitionStrategy};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -12,13 +11,14 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::*;
 use crate::buffer::{Appended, Record};
+use crate::kafka::security::Security;
 use crate::receipt::{Outcome, Window};
 use crate::status::LinkState;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
-fn kafka(cluster: &Cluster) -> Kafka {
-    let mut kafka = Kafka::new(vec![cluster.bootstrap_servers()]);
+fn kafka(cluster: &Cluster) -> document::Kafka {
+    let mut kafka = document::Kafka::new(vec![cluster.bootstrap_servers()]);
     kafka.min_metadata_refresh_interval = isthmus_api::duration::Duration::from_millis(100);
     kafka.metadata_request_timeout = isthmus_api::duration::Duration::from_millis(1000);
     kafka
@@ -89,7 +89,7 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("later", 1, 1).unwrap();
     cluster.topic_error("later", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start(&plan("later", &cluster)).unwrap();
+    let sink = Sink::start(&plan("later", &cluster), Ok(Security::default())).unwrap();
     let mut window = Window::for_publisher();
     for number in 0..100 {
         let stored = window.track(number, |tracker| {
@@ -116,7 +116,7 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
 async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 2, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
     sink.core.store("t", record("k", "first"), None);
     until("the first is delivered", || sink.snapshot().success == 1).await;
     cluster
@@ -135,7 +135,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
     cluster.create_topic("t", 1, 1).unwrap();
     let mut plan = plan("t", &cluster);
     plan.max_batch_bytes = isthmus_api::size::Size::from_bytes(1024);
-    let sink = Sink::start(&plan).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let mut window = Window::for_publisher();
@@ -154,7 +154,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
 async fn a_batch_too_large_is_made_smaller_and_sent_again() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2]);
     for number in 0..500 {
@@ -171,7 +171,7 @@ async fn a_batch_too_large_is_made_smaller_and_sent_again() {
 async fn the_buffer_outlives_an_outage_and_its_figures_add_up() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 3, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     for number in 0..5000 {
@@ -192,13 +192,13 @@ async fn changed_settings_replace_the_producer_and_keep_the_records() {
     let new = MockCluster::new(1).unwrap();
     old.create_topic("t", 1, 1).unwrap();
     new.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &old)).unwrap();
+    let sink = Sink::start(&plan("t", &old), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     old.broker_down(1).unwrap();
     for number in 0..100 {
         sink.core.store("t", record("k", &number.to_string()), None);
     }
-    sink.reconfigure(&plan("t", &new)).unwrap();
+    sink.reconfigure(&plan("t", &new), Ok(Security::default())).unwrap();
     until("all are delivered", || sink.snapshot().success == 100).await;
     assert_eq!(read(&new, "t", 0, 100), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
@@ -208,7 +208,7 @@ async fn changed_settings_replace_the_producer_and_keep_the_records() {
 async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
@@ -231,7 +231,7 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     for name in &names {
         cluster.create_topic(name, 1, 1).unwrap();
     }
-    let sink = Sink::start(&plan("${topic}", &cluster)).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
     sink.core.bounds.topics.store(10, std::sync::atomic::Ordering::Relaxed);
     for (count, name) in names.iter().enumerate() {
         assert_eq!(sink.core.store(name, record("k", "v"), None), Appended::Stored);
@@ -260,7 +260,7 @@ fn row() -> Row {
 async fn async_mode_acknowledges_devices_from_the_buffer_and_sources_from_kafka() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster)).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let (mut device, mut source) = (Window::for_publisher(), Window::for_source());
@@ -285,7 +285,7 @@ async fn sync_mode_gives_up_on_time_and_the_record_still_arrives() {
     let mut plan = plan("t", &cluster);
     plan.request_mode = RequestMode::Sync;
     plan.sync_timeout = isthmus_api::duration::Duration::from_millis(200);
-    let sink = Sink::start(&plan).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
@@ -303,7 +303,7 @@ async fn a_topic_that_a_record_chose_and_that_does_not_exist_fails_that_record_o
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
     cluster.topic_error("gone", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start(&plan("${topic}", &cluster)).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
     let mut window = Window::for_publisher();
     for topic in ["gone", "t"] {
         window.track(topic, |tracker| sink.core.store(topic, record("k", "v"), Some(tracker.receipt())));
@@ -321,9 +321,9 @@ async fn a_topic_that_was_edited_away_no_longer_takes_the_link_down() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("right", 1, 1).unwrap();
     cluster.topic_error("typo", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start(&plan("typo", &cluster)).unwrap();
+    let sink = Sink::start(&plan("typo", &cluster), Ok(Security::default())).unwrap();
     until("the typo is reported", || sink.snapshot().link.reason == "TopicNotFound").await;
-    sink.reconfigure(&plan("right", &cluster)).unwrap();
+    sink.reconfigure(&plan("right", &cluster), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     assert_eq!(sink.core.topics.read().len(), 1);
     sink.drain(Instant::now() + Duration::from_secs(5)).await;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use bytestring::ByteString;
 use parking_lot::Mutex;
 
-use crate::kafka::client::{KAFKA_UNREACHABLE, NOT_AUTHORIZED, TOPIC_NOT_FOUND, Trouble};
+use crate::kafka::client::{self, KAFKA_UNREACHABLE, NOT_AUTHORIZED, TOPIC_NOT_FOUND, Trouble};
 use crate::kafka::consumer::{Monitor, Settings, Statistics};
 use crate::status::{self, Link, LinkState};
 
@@ -242,6 +242,9 @@ impl Monitor for Health {
             tracing::debug!(source = %self.name, "{}", trouble.message);
             return;
         }
+        if facts.trouble.as_ref().is_some_and(|known| !trouble.replaces(known.reason)) {
+            return;
+        }
         if facts.trouble.as_ref().is_none_or(|known| known.reason != trouble.reason) {
             tracing::warn!(source = %self.name, reason = trouble.reason, "{}", trouble.message);
         }
@@ -262,7 +265,8 @@ impl Monitor for Health {
         let mut facts = self.facts.lock();
         facts.brokers_up = Some(statistics.brokers_up());
         if statistics.brokers_up() > 0
-            && let Some(trouble) = facts.trouble.take_if(|trouble| trouble.reason == KAFKA_UNREACHABLE)
+            && let Some(trouble) =
+                facts.trouble.take_if(|trouble| trouble.is_silence() || client::is_refusal(trouble.reason))
         {
             tracing::info!(source = %self.name, was = trouble.reason, "kafka answers again");
         }
@@ -274,13 +278,17 @@ mod tests {
     use std::time::Duration;
 
     use isthmus_api::source::OffsetReset;
+    use rdkafka::error::RDKafkaErrorCode;
 
     use super::*;
+    use crate::kafka::client::AUTHENTICATION_FAILED;
+    use crate::kafka::security::Security;
 
     fn health() -> Health {
         Health::new(&Settings {
             name: "commands".to_owned(),
             bootstrap_servers: "kafka:9092".to_owned(),
+            security: Security::default(),
             group_id: "isthmus-default-commands".to_owned(),
             topics: vec!["commands".to_owned(), "audit".to_owned()],
             offset_reset: OffsetReset::Latest,
@@ -305,7 +313,7 @@ mod tests {
     }
 
     fn unreachable(all_brokers: bool) -> Trouble {
-        Trouble { reason: KAFKA_UNREACHABLE, message: "no broker".to_owned(), all_brokers }
+        Trouble { reason: KAFKA_UNREACHABLE, message: "no broker".to_owned(), all_brokers, not_connected: false }
     }
 
     #[test]
@@ -331,6 +339,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_stands_until_a_broker_takes_the_client_or_is_gone() {
+        let health = health();
+        let refused = || Trouble::of(RDKafkaErrorCode::Authentication, "SASL authentication error", "kafka:9092");
+        health.trouble(refused());
+        health.trouble(unreachable(true));
+        assert_eq!(health.link().reason, AUTHENTICATION_FAILED, "silence after a refusal says nothing new");
+        health.trouble(Trouble { not_connected: true, ..unreachable(false) });
+        assert_eq!(health.link().reason, KAFKA_UNREACHABLE);
+        health.trouble(refused());
+        health.statistics(statistics("UP", 9));
+        health.member(true);
+        assert_eq!(health.link().reason, CONNECTED);
+    }
+
+    #[test]
     fn one_broker_of_several_going_away_does_not_take_the_link_down() {
         let health = health();
         health.statistics(statistics("UP", 9));
@@ -347,6 +370,7 @@ mod tests {
             reason: TOPIC_NOT_FOUND,
             message: "Subscribed topic not available: audit: Broker: Unknown topic or partition".to_owned(),
             all_brokers: false,
+            not_connected: false,
         });
         health.member(true);
         assert_eq!(health.link().reason, TOPIC_NOT_FOUND);

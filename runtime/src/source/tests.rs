@@ -22,6 +22,7 @@ fn settings(kafka: &Embedded, name: &str) -> Settings {
     Settings {
         name: name.to_owned(),
         bootstrap_servers: kafka.bootstrap_servers().to_owned(),
+        security: Security::default(),
         group_id: "readers".to_owned(),
         topics: vec!["commands".to_owned()],
         offset_reset: OffsetReset::Earliest,
@@ -330,6 +331,7 @@ async fn everything_the_resource_allows_is_taken_by_librdkafka() {
     let least = Settings {
         name: "a".to_owned(),
         bootstrap_servers: "127.0.0.1:1".to_owned(),
+        security: Security::default(),
         group_id: "g".to_owned(),
         topics: vec!["t".to_owned()],
         offset_reset: OffsetReset::Latest,

@@ -246,7 +246,7 @@ fn header(packet: &[u8]) -> usize {
 }
 
 /// Length of the packet at the start of `buffer`, once it is whole.
-fn whole(buffer: &[u8]) -> Option<usize> {
+pub(crate) fn whole(buffer: &[u8]) -> Option<usize> {
     let mut remaining = 0;
     for (index, byte) in buffer.iter().skip(1).enumerate() {
         remaining |= usize::from(byte & 0x7f) << (7 * index);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use isthmus_runtime::ingress::Route;
 use isthmus_runtime::message::Message;
+use isthmus_runtime::mqtt::tls::Material;
 use isthmus_runtime::mqtt::{Broker, Settings, Subscriptions, listener};
 use isthmus_runtime::receipt::{Outcome, Receipt, Tracker};
 use parking_lot::Mutex;
@@ -100,11 +101,20 @@ impl Edge {
         Self::start_with(settings())
     }
 
+    pub(crate) fn start_tls(material: &Material) -> Self {
+        Self::open(settings(), Some(material))
+    }
+
     pub(crate) fn start_with(settings: Settings) -> Self {
+        Self::open(settings, None)
+    }
+
+    fn open(settings: Settings, tls: Option<&Material>) -> Self {
         let subscriptions = Arc::new(Subscriptions::new());
         let routed = Arc::new(Routed { subscriptions: Arc::clone(&subscriptions), ..Routed::default() });
         let broker = Broker::start(settings, Arc::clone(&subscriptions), Arc::clone(&routed) as Arc<dyn Route>);
         let listener = listener::bind("mqtt", ([127, 0, 0, 1], 0).into()).unwrap();
+        listener.tls().store(tls.map(|material| material.config().unwrap()));
         let address = listener.local_addr();
         let stop = CancellationToken::new();
         tokio::spawn(listener.serve(Arc::clone(&broker), stop.clone()));

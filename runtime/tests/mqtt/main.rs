@@ -10,3 +10,4 @@ mod delivering;
 mod edge;
 mod publishing;
 mod sessions;
+mod tls;

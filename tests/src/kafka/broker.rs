@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
+use super::secure::{Ports, SCRAM};
+use crate::certificates::Certificate;
 use crate::condition::eventually;
 use crate::process::{Process, Signal};
-use crate::{Result, environment, guard};
+use crate::{Result, environment, guard, port};
 
 /// How long a start may take on a machine that is busy with the rest of the tests.
 const START: Duration = Duration::from_secs(60);
@@ -33,12 +35,36 @@ impl Broker {
         Ok(broker)
     }
 
+    /// Starts a broker that also has listeners for users and TLS, with this certificate.
+    pub fn start_secure(certificate: &Certificate, authority: &str) -> Result<(Self, Ports)> {
+        let ports = Ports { sasl: port::free()?, sasl_tls: port::free()?, mutual: port::free()? };
+        let more = fs::read_to_string(environment::file("kafka/secure.properties"))?
+            .replace("@SASL_PORT@", &ports.sasl.to_string())
+            .replace("@SASL_TLS_PORT@", &ports.sasl_tls.to_string())
+            .replace("@MUTUAL_PORT@", &ports.mutual.to_string());
+        let (user, password) = SCRAM;
+        let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|kind| format!("{kind}=[name={user},password={password}]"));
+        let mut broker = Self::prepare_with(&more, &users, |folder| {
+            // The key first, as Kafka wants a PEM key store to be.
+            fs::write(folder.join("broker.pem"), format!("{}{}", certificate.key, certificate.chain))?;
+            Ok(fs::write(folder.join("ca.pem"), authority)?)
+        })?;
+        broker.start_again()?;
+        Ok((broker, ports))
+    }
+
     /// Everything but the start: ports chosen, storage formatted.
     pub fn prepare() -> Result<Self> {
+        Self::prepare_with("", &[], |_| Ok(()))
+    }
+
+    /// The same with more properties, users of SCRAM, and files beside them.
+    fn prepare_with(more: &str, users: &[String], files: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-kafka-").tempdir()?;
         guard::remove(folder.path())?;
+        files(folder.path())?;
         let (port, controller_port) = free_ports()?;
-        let template = fs::read_to_string(environment::file("kafka/broker.properties"))?;
+        let template = fs::read_to_string(environment::file("kafka/broker.properties"))? + more;
         let properties = folder.path().join("broker.properties");
         fs::write(
             &properties,
@@ -51,6 +77,9 @@ impl Broker {
         let mut format = broker.java()?;
         format.args(["kafka.tools.StorageTool", "format", "--cluster-id"]);
         format.args(["4L6g3nShT-eMCtK--X86sw", "--config"]).arg(&broker.properties);
+        for user in users {
+            format.args(["--add-scram", user]);
+        }
         Process::run("the formatting of Kafka's storage", START, &mut format)?;
         Ok(broker)
     }

@@ -15,5 +15,8 @@ mod publish;
 mod reload;
 mod reload_bridge;
 mod rules;
+mod secrets;
+mod secure_kafka;
 mod source;
 mod stop;
+mod tls_listener;

@@ -63,6 +63,35 @@ fn pod_refuses_a_broken_plan_and_goes_on_with_the_old_one() -> Result<()> {
 }
 
 #[test]
+fn pod_takes_a_compressed_plan_too() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, port) = (kafka.topic("pod")?, port::free()?);
+    let isthmus = Isthmus::pod(gzip(&plan(kafka.bootstrap(), port, &topic, 1)?)?)?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    assert_eq!(device.publish_and_wait("load/1", b"one")?, 0);
+    let revision = isthmus.revision()?;
+    let compressed = gzip(&plan(kafka.bootstrap(), port, &topic, 2)?)?;
+    isthmus.edit(&compressed[..compressed.len() / 2])?;
+    assert!(isthmus.wait_for_rejection()?.contains("damaged gzip"));
+    assert_eq!(isthmus.revision()?, revision);
+    isthmus.edit(&compressed)?;
+    eventually("the second plan is in force", SOON, || {
+        if isthmus.revision()? == revision { Err(anyhow!("revision {revision}")) } else { Ok(()) }
+    })?;
+    assert_eq!(device.publish_and_wait("load/1", b"two")?, 0);
+    assert_eq!(kafka.read(&topic, 2, SOON)?[1].json()?["version"], 2);
+    Ok(())
+}
+
+fn gzip(text: &str) -> Result<Vec<u8>> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), text)?;
+    let output = std::process::Command::new("gzip").arg("--stdout").arg(file.path()).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+#[test]
 fn same_manifests_give_the_same_plan() -> Result<()> {
     assert_eq!(plan("kafka:9092", 1883, "topic", 1)?, plan("kafka:9092", 1883, "topic", 1)?);
     assert_ne!(plan("kafka:9092", 1883, "topic", 1)?, plan("kafka:9092", 1883, "topic", 2)?);

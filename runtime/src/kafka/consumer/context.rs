@@ -15,6 +15,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
 use super::super::client;
+use super::super::handshake::Handshakes;
 use super::{Monitor, Settings, Statistics};
 
 /// Partitions of a rebalance.
@@ -39,14 +40,15 @@ pub enum Rebalance {
 
 pub(super) struct Context {
     name: String,
-    bootstrap_servers: String,
+    handshakes: Arc<Handshakes>,
     monitor: Arc<dyn Monitor>,
     rebalances: mpsc::Sender<Rebalance>,
 }
 
 impl Context {
     pub(super) fn new(settings: &Settings, monitor: Arc<dyn Monitor>, rebalances: mpsc::Sender<Rebalance>) -> Self {
-        Self { name: settings.name.clone(), bootstrap_servers: settings.bootstrap_servers.clone(), monitor, rebalances }
+        let handshakes = Handshakes::new(settings.security.clone(), &settings.bootstrap_servers);
+        Self { name: settings.name.clone(), handshakes, monitor, rebalances }
     }
 
     /// An error that came in the place of a record. The general ones came through [`ClientContext::error`] too,
@@ -92,10 +94,12 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(trouble) = client::trouble(&error, reason, &self.bootstrap_servers) {
-            self.monitor.trouble(trouble);
-        } else {
-            tracing::debug!(source = %self.name, %error, reason, "consumer error");
+        match error.rdkafka_error_code() {
+            Some(code) if !client::is_passing(code) => {
+                let monitor = Arc::clone(&self.monitor);
+                self.monitor.trouble(self.handshakes.trouble(code, reason, move |trouble| monitor.trouble(trouble)));
+            }
+            _ => tracing::debug!(source = %self.name, %error, reason, "consumer error"),
         }
     }
 }

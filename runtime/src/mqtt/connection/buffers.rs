@@ -13,6 +13,8 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::stream::Stream;
+
 /// Bytes read at a time.
 pub(super) const READ_SIZE: usize = 64 * 1024;
 /// A longer incomplete packet is completed where it is; a shorter one moves in front of the next read.
@@ -99,8 +101,12 @@ pub(super) fn return_write(out: &mut BytesMut) {
 }
 
 /// Sends as much of `out` as the peer takes now; returns how many bytes.
-pub(super) fn send(stream: &tokio::net::TcpStream, out: &mut BytesMut) -> io::Result<usize> {
+pub(super) fn send(stream: &mut Stream, out: &mut BytesMut) -> io::Result<usize> {
     let mut sent = 0;
+    match stream.try_flush() {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+        _ => {}
+    }
     while sent < out.len() {
         match stream.try_write(&out[sent..]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use crate::mqtt::codec::{ReasonCode, Violation};
 use crate::mqtt::counters::Ending;
 use crate::mqtt::session::End;
@@ -104,7 +104,7 @@ impl Cause {
 ///
 /// Closing a socket with unread bytes resets it, and the reset overtakes what was sent: so the peer is
 /// given a moment to read and close its side, and what it still sends is thrown away.
-pub(super) async fn farewell(mut stream: TcpStream, last: &[u8]) {
+pub(super) async fn farewell(mut stream: Stream, last: &[u8]) {
     let goodbye = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;

@@ -3,15 +3,19 @@
 //! Owns which CONNECT is accepted: protocol, credentials, limits, and what is not offered.
 //! Nothing of a refused connection stays.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use bytestring::ByteString;
+use rustls::ServerConfig;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
+use super::stream::Stream;
 use super::{Connection, admission, closing};
 use crate::message::{Message, Publisher};
 use crate::mqtt::broker::Broker;
@@ -20,7 +24,7 @@ use crate::mqtt::counters::Refusal;
 use crate::mqtt::session::{End, Session};
 use crate::mqtt::settings::Settings;
 
-/// From accept to a whole CONNECT.
+/// From accept to a whole CONNECT, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For checking credentials: after that the client has given up, and checking them would be work for nobody.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,25 +38,50 @@ struct Refused {
     client_id: ByteString,
 }
 
-/// Reads CONNECT and answers it; `None` when there is no session, the peer having been told why.
-pub(super) async fn shake_hands(mut stream: TcpStream, peer: SocketAddr, broker: &Arc<Broker>) -> Option<Connection> {
+/// What came before a session can begin.
+enum Arrival {
+    Connect(Stream, BytesMut, Connect),
+    /// Bytes that are no CONNECT.
+    Refused(Stream, Refused),
+    /// The peer closed first.
+    Gone,
+    /// No TLS with this peer.
+    NoTls(io::Error),
+}
+
+/// Makes the connection secret when `tls` says so, reads CONNECT and answers it; `None` when there is no session, the
+/// peer having been told why.
+pub(super) async fn shake_hands(
+    socket: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    peer: SocketAddr,
+    broker: &Arc<Broker>,
+) -> Option<Connection> {
     let settings = broker.settings();
-    let mut tail = BytesMut::new();
-    let received = read_connect(&mut stream, &mut tail, settings.max_packet_size as usize);
-    let received = broker.draining.run_until_cancelled(tokio::time::timeout(CONNECT_TIMEOUT, received)).await;
-    let result = match received {
-        Some(Ok(Ok(Some(connect)))) => admit(connect, peer, broker, &settings).await,
-        Some(Ok(Err(refused))) => Err(refused),
-        Some(Ok(Ok(None)) | Err(_)) | None => {
+    let arriving = arrive(socket, tls, settings.max_packet_size as usize);
+    // One deadline for both: a peer that stalls in the middle of TLS has no more time than one that says nothing.
+    let arrived = broker.draining.run_until_cancelled(tokio::time::timeout(CONNECT_TIMEOUT, arriving)).await;
+    let (stream, tail, connect) = match arrived {
+        Some(Ok(Arrival::Connect(stream, tail, connect))) => (stream, tail, connect),
+        Some(Ok(Arrival::Refused(stream, refused))) => {
+            refuse(stream, peer, broker, refused).await;
+            return None;
+        }
+        Some(Ok(Arrival::NoTls(error))) => {
+            broker.counters().refused_connection(Refusal::Tls);
+            tracing::info!(%peer, %error, "connection closed: no TLS with this client");
+            return None;
+        }
+        Some(Ok(Arrival::Gone) | Err(_)) | None => {
             broker.counters().refused_connection(Refusal::Incomplete);
             tracing::debug!(%peer, "connection closed: no CONNECT");
             return None;
         }
     };
-    match result {
+    match admit(connect, peer, broker, &settings).await {
         Ok(admission) => {
             if admission.session.may_be_silent() {
-                probe_silent_peer(&stream);
+                probe_silent_peer(stream.tcp());
             }
             Some(Connection::new(stream, Arc::clone(broker), settings, admission, tail))
         }
@@ -63,7 +92,23 @@ pub(super) async fn shake_hands(mut stream: TcpStream, peer: SocketAddr, broker:
     }
 }
 
-async fn refuse(stream: TcpStream, peer: SocketAddr, broker: &Broker, refused: Refused) {
+async fn arrive(socket: TcpStream, tls: Option<Arc<ServerConfig>>, max_size: usize) -> Arrival {
+    let mut stream = match tls {
+        None => Stream::Plain(socket),
+        Some(config) => match TlsAcceptor::from(config).accept(socket).await {
+            Ok(stream) => Stream::tls(stream),
+            Err(error) => return Arrival::NoTls(error),
+        },
+    };
+    let mut tail = BytesMut::new();
+    match read_connect(&mut stream, &mut tail, max_size).await {
+        Ok(Some(connect)) => Arrival::Connect(stream, tail, connect),
+        Ok(None) => Arrival::Gone,
+        Err(refused) => Arrival::Refused(stream, refused),
+    }
+}
+
+async fn refuse(stream: Stream, peer: SocketAddr, broker: &Broker, refused: Refused) {
     let Refused { refusal, answer, violation, client_id } = refused;
     broker.counters().refused_connection(refusal);
     tracing::info!(client_id = &*client_id, %peer, reason = %violation.reason, "connection refused: {}", violation.detail);
@@ -75,11 +120,7 @@ async fn refuse(stream: TcpStream, peer: SocketAddr, broker: &Broker, refused: R
 }
 
 /// `None` when the peer closed first.
-async fn read_connect(
-    stream: &mut TcpStream,
-    tail: &mut BytesMut,
-    max_size: usize,
-) -> Result<Option<Connect>, Refused> {
+async fn read_connect(stream: &mut Stream, tail: &mut BytesMut, max_size: usize) -> Result<Option<Connect>, Refused> {
     let malformed = |violation: Violation, version: Option<Version>| Refused {
         refusal: match violation.reason {
             ReasonCode::UnsupportedProtocolVersion => Refusal::Version,

@@ -36,7 +36,7 @@ fn plan(rules: &serde_json::Value, anonymous: bool) -> Plan {
 
 fn snapshot(embedded: bool) -> Snapshot {
     Snapshot {
-        listeners: vec![Listener { name: "mqtt".to_owned(), address: "127.0.0.1:1883".to_owned() }],
+        listeners: vec![Listener { name: "mqtt".to_owned(), address: "127.0.0.1:1883".to_owned(), tls: false }],
         kafka: Some(LocalKafka { bootstrap_servers: "127.0.0.1:40123".to_owned(), embedded }),
         ..Snapshot::default()
     }

@@ -1,6 +1,5 @@
 //! What a record becomes.
 
-use isthmus_api::connector::Kafka;
 use isthmus_api::duration::Duration;
 use isthmus_api::size::Size;
 use isthmus_api::source::{Encoding, OffsetReset};
@@ -43,13 +42,7 @@ fn source(mapping: TopicMapping) -> document::Source {
     document::Source {
         name: "commands".to_owned(),
         connector: "kafka".to_owned(),
-        kafka: Kafka {
-            bootstrap_servers: vec!["kafka:9092".to_owned()],
-            connect_timeout: Duration::from_secs(5),
-            metadata_request_timeout: Duration::from_secs(5),
-            min_metadata_refresh_interval: Duration::from_secs(3),
-            request_timeout: Duration::from_secs(30),
-        },
+        kafka: document::Kafka::new(vec!["kafka:9092".to_owned()]),
         topic_mapping: vec![mapping],
         key_encoding: Encoding::None,
         value_encoding: Encoding::None,
