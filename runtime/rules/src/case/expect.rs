@@ -53,9 +53,10 @@ impl fmt::Display for Expect {
 }
 
 impl Expect {
-    pub(super) fn accepts(&self, outcome: &Outcome, compare: Match, tolerance: Option<f64>) -> bool {
+    /// Whether this is what had to come out.
+    pub fn accepts(&self, outcome: &Outcome, compare: Match, tolerance: Option<f64>) -> bool {
         match outcome {
-            Outcome::NoMatch => self.no_match,
+            Outcome::NoMatch(_) => self.no_match,
             Outcome::Error(_) => self.error,
             Outcome::Output(_) if self.no_match || self.error => false,
             Outcome::Output(output) => self.accepts_output(output, compare, tolerance),
