@@ -17,6 +17,10 @@ use crate::{Finding, finding::reason};
 /// Most characters of an output that a message shows.
 const SHOWN: usize = 500;
 
+/// What one test may read and build, in bytes: less than a run in a pod, as a plan is rendered often and a rule may have
+/// many tests.
+const WORK: usize = 32 << 20;
+
 /// Columns that are bytes on their way here: a test may write the value that their JSON text stands for.
 const JSON_TEXTS: [&str; 3] = ["payload", "value", "key"];
 
@@ -45,7 +49,8 @@ fn run_one(object: &ObjectRef, path: &str, test: &Test, rule: &isthmus_rules::Ru
         return Err(invalid(format!("{path}.event.{name}"), message, Some(help)));
     }
 
-    let outcome = case::run_sample(rule, &columns.with_samples(), &FixedHost::default(), &Limits::default());
+    let limits = Limits { run_bytes: WORK, ..Limits::default() };
+    let outcome = case::run_sample(rule, &columns.with_samples(), &FixedHost::default(), &limits);
     let expect = expect(&test.expect);
     if expect.accepts(&outcome, Match::Subset, None) {
         return Ok(());
