@@ -104,7 +104,7 @@ impl Plan {
             return Ok(Rows::NoMatch);
         }
         let row = project(items, event, None, env).map_err(|raised| raised.within(Part::Select))?;
-        env.check_row(&row).map_err(|message| Raised::new(&(0..0), message).within(Part::Select))?;
+        env.check_row(&row, event).map_err(|message| Raised::new(&(0..0), message).within(Part::Select))?;
         if !self.condition_first && !self.matches(event, Some(&row), env)? {
             return Ok(Rows::NoMatch);
         }
@@ -136,7 +136,7 @@ impl Plan {
         let too_much = |message| Raised::new(&foreach.collection.span, message).within(Part::Foreach);
         let all = foreach.each.is_none().then(|| everything(event, env));
         if let Some(all) = &all {
-            env.check_row(all).map_err(too_much)?;
+            env.check_row(all, event).map_err(too_much)?;
         }
         let mut rows = Vec::new();
         for item in items.iter() {
@@ -152,7 +152,7 @@ impl Plan {
             let row = match (&foreach.each, &all) {
                 (Some(items), _) => {
                     let row = project(items, event, Some(&bound), env).map_err(|raised| raised.within(Part::Do))?;
-                    env.check_row(&row).map_err(too_much)?;
+                    env.check_row(&row, event).map_err(too_much)?;
                     row
                 }
                 (None, all) => with_bound(all.as_ref(), &bound, env),

@@ -67,11 +67,10 @@ macro_rules! per_run {
 
 per_run! {
     /// Largest text, byte string, list or map that an expression may build; what a list or map holds counts as often as
-    /// it occurs.
+    /// it occurs. A row may hold as much, and the columns of the event twice.
     output_bytes: usize = 16 << 20, "16 MiB";
-    /// What the expressions of one run may read and build altogether, a step without text counting 32 bytes; also the
-    /// largest row that a run may give.
-    run_bytes: usize = 256 << 20, "256 MiB";
+    /// What the expressions of one run may read and build altogether, a step without text counting 32 bytes.
+    run_bytes: usize = 128 << 20, "128 MiB";
     /// Most items that one FOREACH visits.
     foreach_items: usize = 100_000, "100,000";
     /// Most elements of a range such as `[1..1000]` and of any list that a function builds.

@@ -63,6 +63,15 @@ impl Expect {
         }
     }
 
+    /// The first field of the expected row that is another in the output.
+    pub fn differing_field(&self, outcome: &Outcome) -> Option<&str> {
+        let (Some(Json::Object(expected)), Outcome::Output(Value::Map(actual))) = (&self.output, outcome) else {
+            return None;
+        };
+        let same = |field: &str, value| equal(value, actual.get(field).unwrap_or(&Value::Undefined), None);
+        expected.iter().find(|(field, value)| !same(field, value)).map(|(field, _)| field.as_str())
+    }
+
     fn accepts_output(&self, output: &Value, compare: Match, tolerance: Option<f64>) -> bool {
         let map = match output {
             Value::Map(map) => map.as_ref().clone(),

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
+use crate::event::Event;
 use crate::limits::MAX_VALUE_DEPTH;
 use crate::row::Row;
 use crate::value::Value;
@@ -67,14 +68,28 @@ impl Environment<'_> {
         self.check_spent()
     }
 
-    /// Checks a row that is about to be given.
-    pub(crate) fn check_row(&mut self, row: &Row) -> Result<(), String> {
-        let (mut weight, limit) = (Weight::default(), self.limits.run_bytes);
-        let checked = row.iter().try_for_each(|(_, value)| weight.add(value, limit));
+    /// Checks a row that is about to be given. What the event holds may be in it twice (`SELECT *, payload AS raw`),
+    /// however large it is.
+    pub(crate) fn check_row(&mut self, row: &Row, event: &Event<'_>) -> Result<(), String> {
+        let mut limit = self.limits.output_bytes;
+        let mut weighed = weigh(row, limit);
+        if weighed.1 == Err(TooLarge::Bytes) {
+            event.columns().for_each(&mut |_, value| {
+                limit = limit.saturating_add(value.as_bytes().map_or(0, <[u8]>::len).saturating_mul(2));
+            });
+            weighed = weigh(row, limit);
+        }
+        let (weight, checked) = weighed;
         self.spend_steps(weight.values);
         checked.map_err(|error| too_large(error, "the output", limit))?;
         self.check_spent()
     }
+}
+
+fn weigh(row: &Row, limit: usize) -> (Weight, Result<(), TooLarge>) {
+    let mut weight = Weight::default();
+    let checked = row.iter().try_for_each(|(_, value)| weight.add(value, limit));
+    (weight, checked)
 }
 
 fn too_large(error: TooLarge, what: &str, limit: usize) -> String {

@@ -26,19 +26,23 @@ const JSON_TEXTS: [&str; 3] = ["payload", "value", "key"];
 
 /// What the tests found, in their order.
 pub(super) fn run(object: &ObjectRef, tests: &[Test], rule: &isthmus_rules::Rule) -> Vec<Finding> {
-    let run = |(position, test)| run_one(object, &format!("spec.tests[{position}]"), test, rule).err();
+    let run = |(position, test)| run_one(object, &format!("spec.tests[{position}]"), test, rule);
     tests.iter().enumerate().filter_map(run).collect()
 }
 
-fn run_one(object: &ObjectRef, path: &str, test: &Test, rule: &isthmus_rules::Rule) -> Result<(), Finding> {
+/// `None` when the test passes.
+fn run_one(object: &ObjectRef, path: &str, test: &Test, rule: &isthmus_rules::Rule) -> Option<Finding> {
     let invalid = |path: String, message: String, help: Option<String>| {
         let message = format!("test `{}`: {message}", test.name);
         Finding { help, ..Finding::error(object, path, reason::INVALID_TEST, message) }
     };
-    let columns = MapColumns::new(columns(&test.event)).map_err(|name| {
-        let help = Some(case::event_help(&name));
-        invalid(format!("{path}.event.event"), format!("there is no event `{name}`"), help)
-    })?;
+    let columns = match MapColumns::new(columns(&test.event)) {
+        Ok(columns) => columns,
+        Err(name) => {
+            let help = Some(case::event_help(&name));
+            return Some(invalid(format!("{path}.event.event"), format!("there is no event `{name}`"), help));
+        }
+    };
     let known = || columns.kind().columns().iter().map(|column| column.name());
     if let Some(name) = test.event.keys().find(|name| !known().any(|known| known == name.as_str())) {
         let message = format!("{} has no column `{name}`", columns.kind().event_name());
@@ -46,18 +50,22 @@ fn run_one(object: &ObjectRef, path: &str, test: &Test, rule: &isthmus_rules::Ru
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("its columns are {}", known().collect::<Vec<_>>().join(", ")),
         };
-        return Err(invalid(format!("{path}.event.{name}"), message, Some(help)));
+        return Some(invalid(format!("{path}.event.{name}"), message, Some(help)));
     }
 
     let limits = Limits { run_bytes: WORK, ..Limits::default() };
     let outcome = case::run_sample(rule, &columns.with_samples(), &FixedHost::default(), &limits);
     let expect = expect(&test.expect);
     if expect.accepts(&outcome, Match::Subset, None) {
-        return Ok(());
+        return None;
     }
     let (expected, actual) = (shortened(&expect.to_string()), shortened(&outcome.to_string()));
     let message = format!("test `{}` fails: expected {expected}, got {actual}", test.name);
-    Err(Finding::error(object, format!("{path}.expect"), reason::TEST_FAILED, message))
+    let place = match expect.differing_field(&outcome) {
+        Some(field) => format!("{path}.expect.output.{field}"),
+        None => format!("{path}.expect"),
+    };
+    Some(Finding::error(object, place, reason::TEST_FAILED, message))
 }
 
 fn columns(event: &JsonMap<String, Json>) -> Map {
