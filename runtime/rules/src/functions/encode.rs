@@ -1,7 +1,5 @@
 //! Encodings: JSON and base64.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -19,8 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Base64 of bytes. Options: `no_padding`, `urlsafe`; others are ignored.",
         "base64_encode('a')" => "\"YQ==\"", |_, args| base64_encode(Args(args))),
     function!("base64_decode" ("text [, option [, option]]") 1..=3, Pure,
-        "Bytes of a base64 text, with or without padding; white space in it is skipped. Option: `urlsafe`; others are \
-         ignored. Error when it is not base64.",
+        "Bytes of a base64 text, with or without padding. Option: `urlsafe`; others are ignored. Error when it is not base64.",
         "base64_decode('YQ==')" => "\"a\"", |_, args| base64_decode(Args(args))),
 ];
 
@@ -41,10 +38,6 @@ fn base64_encode(args: Args<'_>) -> Computed {
 }
 
 fn base64_decode(args: Args<'_>) -> Computed {
-    let mut text = Cow::Borrowed(args.bytes(0)?);
-    if text.iter().any(u8::is_ascii_whitespace) {
-        text.to_mut().retain(|byte| !byte.is_ascii_whitespace());
-    }
-    let bytes = engine(args).decode(&text);
+    let bytes = engine(args).decode(args.bytes(0)?);
     bytes.map_or_else(|error| failed(format!("not base64: {error}")), |bytes| Ok(Value::binary(bytes)))
 }
