@@ -53,7 +53,10 @@ fn every_field_is_bounded() {
             Some("array") => has("maxItems") && has("x-kubernetes-list-type"),
             // A generation is the API server's own number and has no upper bound.
             Some("integer") => has("minimum") && (has("maximum") || path.ends_with("Generation")),
-            Some("object") => has("properties") || path.ends_with(".console"),
+            Some("object") => {
+                let free = has("x-kubernetes-preserve-unknown-fields") && has("maxProperties");
+                has("properties") || free || path.ends_with(".console")
+            }
             Some("boolean") => true,
             _ => has("x-kubernetes-int-or-string") && has("maxLength") && has("x-kubernetes-validations"),
         };
@@ -113,6 +116,10 @@ fn optional_fields_have_static_defaults_or_are_references() {
             "Rule.actions[].console",
             "Rule.actions[].republish",
             "Rule.actions[].sinkRef",
+            "Rule.tests[].expect.error",
+            "Rule.tests[].expect.noMatch",
+            "Rule.tests[].expect.output",
+            "Rule.tests[].expect.outputs",
         ]
     );
 }

@@ -48,6 +48,23 @@ fn quick_start_carries_commands_to_devices() -> Result<()> {
 }
 
 #[test]
+fn an_edit_that_fails_the_rules_own_test_is_refused_and_the_rule_before_goes_on() -> Result<()> {
+    let good = quick_start()?;
+    let isthmus = Start::embedded().manifests(&good)?;
+    let revision = isthmus.revision()?;
+    isthmus.edit(&good.replace("payload.speed > 120", "payload.speed > 12"))?;
+    let says = |line: &str| line.contains("test `a slow vehicle is not` fails: expected no match").then_some(());
+    isthmus.process().line("which test fails", SOON, says)?;
+    assert_eq!(isthmus.revision()?, revision);
+    let mut car = Client::connect(isthmus.mqtt(), Version::V311, "car-7")?;
+    car.publish_and_wait("vehicles/7/telemetry", br#"{"speed":30}"#)?;
+    car.publish_and_wait("vehicles/7/telemetry", br#"{"speed":130}"#)?;
+    let shown = record(&isthmus, &["read", "vehicles", "--max", "1"])?;
+    assert!(shown.contains(r#""speed":130"#), "the limit is still 120: {shown}");
+    Ok(())
+}
+
+#[test]
 fn embedded_kafka_serves_other_clients_and_says_what_it_is() -> Result<()> {
     let isthmus = Start::embedded().manifests(&quick_start()?)?;
     let status = isthmus.status()?;
