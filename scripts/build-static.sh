@@ -31,10 +31,13 @@ authorities=/etc/ssl/certs/ca-certificates.crt
 [ -s "$authorities" ] || die "$authorities is missing, on Debian: apt-get install -y ca-certificates"
 
 if [ "$arch" != "$here" ]; then
-    command -v "$cpu-linux-gnu-gcc" >/dev/null && command -v "$cpu-linux-gnu-g++" >/dev/null ||
-        die "no C compiler for $arch, on Debian: apt-get install -y g++-${cpu//_/-}-linux-gnu"
-    rustc --target "$target" --print target-libdir | xargs test -d || rustup target add "$target" ||
-        die "no Rust standard library for $target: rustup target add $target"
+    for compiler in gcc g++; do
+        command -v "$cpu-linux-gnu-$compiler" >/dev/null ||
+            die "no C compiler for $arch, on Debian: apt-get install -y g++-${cpu//_/-}-linux-gnu"
+    done
+    if [ ! -d "$(rustc --target "$target" --print target-libdir)" ]; then
+        rustup target add "$target" || die "no Rust standard library for $target: rustup target add $target"
+    fi
     underlined=${target//-/_}
     export "CC_$underlined=$cpu-linux-gnu-gcc" "CXX_$underlined=$cpu-linux-gnu-g++" "AR_$underlined=$cpu-linux-gnu-ar"
     export "CARGO_TARGET_${underlined^^}_LINKER=$cpu-linux-gnu-gcc"

@@ -9,11 +9,16 @@ build_helm() {
     (
         cd "$environment_dir/helm" || return 1
         export CGO_ENABLED=0 GOCACHE="$1/build" GOFLAGS="-mod=readonly -trimpath -buildvcs=false"
-        local version
-        version=$(go list -m -f '{{.Version}}' helm.sh/helm/v3) || return 1
-        # Charts may ask for a version of Helm, and an unstamped one says it is some v3.19.
-        go build -o "$1/helm" -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$version" \
-            helm.sh/helm/v3/cmd/helm || return 1
+        local helm=helm.sh/helm/v3 version minor stamps
+        version=$(go list -m -f '{{.Version}}' $helm) || return 1
+        minor=$(go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2) || return 1
+        # A chart asks for versions of Helm and of Kubernetes. Without a cluster Helm takes the one that it is built
+        # for, and without a stamp that is v1.20.
+        stamps="-X $helm/internal/version.version=$version"
+        for package in chartutil lint/rules; do
+            stamps+=" -X $helm/pkg/$package.k8sVersionMajor=1 -X $helm/pkg/$package.k8sVersionMinor=$minor"
+        done
+        go build -o "$1/helm" -ldflags "-s -w $stamps" $helm/cmd/helm || return 1
         rm -rf "$1/build"
     )
 }

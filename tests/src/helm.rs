@@ -22,14 +22,14 @@ pub fn run(arguments: &[&str]) -> Result<Output> {
     command()?.args(arguments).output().context("cannot run helm")
 }
 
-/// What `helm template` makes of a chart with these `--set` values, as a release called `isthmus` in `isthmus-system`.
+/// What `helm template` makes of a chart with these `--set …` or `--values …`, as a release called `isthmus` in `isthmus-system`.
 pub fn template(chart: &str, values: &[&str]) -> Result<String> {
     let output = templated(chart, values)?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The error of `helm template` with these `--set` values.
+/// The error of `helm template` with these values.
 pub fn refusal(chart: &str, values: &[&str]) -> Result<String> {
     let output = templated(chart, values)?;
     ensure!(!output.status.success(), "helm takes {values:?}");
@@ -37,12 +37,7 @@ pub fn refusal(chart: &str, values: &[&str]) -> Result<String> {
 }
 
 fn templated(chart: &str, values: &[&str]) -> Result<Output> {
-    let mut arguments = vec!["template", "isthmus", chart, "--namespace", "isthmus-system"];
-    for value in values {
-        // A value that ends in .yaml is a file of them.
-        arguments.extend([if value.ends_with(".yaml") { "--values" } else { "--set" }, value]);
-    }
-    run(&arguments)
+    run(&[&["template", "isthmus", chart, "--namespace", "isthmus-system"], values].concat())
 }
 
 /// The YAML documents of rendered output, each without the separator and the comment that names its template.

@@ -14,8 +14,8 @@ const TWO_NAMESPACES: &str = "watchNamespaces={vehicles,plants}";
 fn renderings() -> Result<[String; 3]> {
     Ok([
         helm::template("isthmus", &[])?,
-        helm::template("isthmus", &[TWO_NAMESPACES])?,
-        helm::template("isthmus", &[EVERYTHING])?,
+        helm::template("isthmus", &["--set", TWO_NAMESPACES])?,
+        helm::template("isthmus", &["--values", EVERYTHING])?,
     ])
 }
 
@@ -62,7 +62,7 @@ fn by_default_one_operator_watches_every_namespace() -> Result<()> {
 
 #[test]
 fn a_list_of_namespaces_becomes_a_role_in_each() -> Result<()> {
-    let rendered = helm::template("isthmus", &[TWO_NAMESPACES])?;
+    let rendered = helm::template("isthmus", &["--set", TWO_NAMESPACES])?;
     let roles = places(&of_kind(&rendered, "Role"));
     let names: Vec<_> = roles.iter().map(|(name, namespace)| (name.as_str(), namespace.as_str())).collect();
     assert_eq!(
@@ -82,14 +82,17 @@ fn a_list_of_namespaces_becomes_a_role_in_each() -> Result<()> {
 
 #[test]
 fn every_value_has_its_place_in_the_output() -> Result<()> {
-    let rendered = helm::template("isthmus", &[EVERYTHING])?;
+    let rendered = helm::template("isthmus", &["--values", EVERYTHING])?;
     insta::assert_snapshot!(rendered);
     Ok(())
 }
 
 #[test]
 fn the_roles_can_be_left_to_whoever_installs() -> Result<()> {
-    let rendered = helm::template("isthmus", &["rbac.create=false,serviceAccount.create=false,serviceAccount.name=mine"])?;
+    let rendered = helm::template(
+        "isthmus",
+        &["--set", "rbac.create=false,serviceAccount.create=false,serviceAccount.name=mine"],
+    )?;
     for kind in ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"] {
         assert_eq!(of_kind(&rendered, kind), Vec::<&str>::new());
     }
@@ -99,12 +102,12 @@ fn the_roles_can_be_left_to_whoever_installs() -> Result<()> {
 
 #[test]
 fn a_budget_for_disruptions_needs_a_second_operator() -> Result<()> {
-    let budgets = |values: &[&str]| -> Result<usize> {
-        Ok(of_kind(&helm::template("isthmus", values)?, "PodDisruptionBudget").len())
+    let budgets = |values: &str| -> Result<usize> {
+        Ok(of_kind(&helm::template("isthmus", &["--set", values])?, "PodDisruptionBudget").len())
     };
-    assert_eq!(budgets(&["replicas=1"])?, 0);
-    assert_eq!(budgets(&["replicas=2"])?, 1);
-    assert_eq!(budgets(&["replicas=2,podDisruptionBudget.enabled=false"])?, 0);
+    assert_eq!(budgets("replicas=1")?, 0);
+    assert_eq!(budgets("replicas=2")?, 1);
+    assert_eq!(budgets("replicas=2,podDisruptionBudget.enabled=false")?, 0);
     Ok(())
 }
 
@@ -156,14 +159,18 @@ fn a_value_that_does_not_exist_is_refused_by_name() -> Result<()> {
         ("isthmus", "watchNamespaces=vehicles", "at '/watchNamespaces': got string, want array"),
         ("isthmus", "watchNamespaces={Vehicles}", "at '/watchNamespaces/0': 'Vehicles' does not match pattern"),
         ("isthmus", "replicas=many", "at '/replicas': got string, want integer"),
-        ("isthmus", "image.pullPolicy=Sometimes", "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'"),
+        (
+            "isthmus",
+            "image.pullPolicy=Sometimes",
+            "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
+        ),
         ("isthmus", "image.digest=latest", "at '/image/digest': 'latest' does not match pattern"),
         ("isthmus", "log.format=xml", "at '/log/format': value must be one of 'json', 'text'"),
         ("isthmus", "serviceAccount.create=false", "at '/serviceAccount/name': minLength: got 0, want 1"),
         ("isthmus-crds", "keep=false", "additional properties 'keep' not allowed"),
     ];
     for (chart, value, message) in refused {
-        let error = helm::refusal(chart, &[value])?;
+        let error = helm::refusal(chart, &["--set", value])?;
         assert!(error.contains(message), "{value}:\n{error}");
     }
     Ok(())
@@ -171,7 +178,7 @@ fn a_value_that_does_not_exist_is_refused_by_name() -> Result<()> {
 
 #[test]
 fn the_definitions_are_those_of_the_types_and_outlive_the_chart() -> Result<()> {
-    let rendered = helm::template("isthmus-crds", &["annotations.team=telemetry,labels.tier=edge"])?;
+    let rendered = helm::template("isthmus-crds", &["--set", "annotations.team=telemetry,labels.tier=edge"])?;
     let documents = helm::documents(&rendered);
     assert_eq!(documents.len(), 5);
     for document in documents {
@@ -201,16 +208,34 @@ fn the_charts_have_the_version_of_the_programs() -> Result<()> {
     Ok(())
 }
 
+/// The notes of the operator's chart. Helm shows them on an installation only, so a copy of the chart renders them as
+/// the data of a ConfigMap.
+fn notes(arguments: &[&str]) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let chart = folder.path().join("isthmus");
+    for name in ["Chart.yaml", "values.yaml", "values.schema.json", "templates/_helpers.tpl"] {
+        let copy = chart.join(name);
+        fs::create_dir_all(copy.parent().context("no folder")?)?;
+        fs::copy(environment::checkout("charts/isthmus").join(name), copy)?;
+    }
+    let text = fs::read_to_string(environment::checkout("charts/isthmus/templates/NOTES.txt"))?;
+    fs::write(chart.join("templates/_notes.tpl"), format!("{{{{- define \"notes\" -}}}}\n{text}{{{{- end -}}}}\n"))?;
+    let object = "apiVersion: v1\nkind: ConfigMap\ndata:\n  notes: |\n    {{- include \"notes\" . | nindent 4 }}\n";
+    fs::write(chart.join("templates/notes.yaml"), object)?;
+    let chart = chart.to_str().context("an unusual folder")?;
+    let output = helm::run(&[&["template", "isthmus", chart, "--namespace", "isthmus-system"], arguments].concat())?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rendered = String::from_utf8(output.stdout)?;
+    let (_, block) = rendered.split_once("  notes: |\n").context("no notes")?;
+    Ok(block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect::<Vec<_>>().join("\n"))
+}
+
 #[test]
 fn whoever_installs_is_told_what_comes_next() -> Result<()> {
-    let notes = |values: &str| -> Result<String> {
-        let release = ["install", "isthmus", "isthmus", "--namespace", "isthmus-system", "--dry-run=client", "--set"];
-        let output = helm::run(&[&release[..], &[values]].concat())?;
-        let text = String::from_utf8(output.stdout)?;
-        let (_, notes) = text.split_once("NOTES:\n").context(String::from_utf8(output.stderr)?)?;
-        Ok(notes.to_owned())
-    };
-    insta::assert_snapshot!("notes", notes("replicas=1")?);
-    insta::assert_snapshot!("notes_of_two_namespaces_without_roles", notes(&format!("{TWO_NAMESPACES},rbac.create=false"))?);
+    insta::assert_snapshot!("notes", notes(&["--api-versions", "isthmus.dev/v1alpha1"])?);
+    insta::assert_snapshot!(
+        "notes_of_two_namespaces_without_definitions_and_roles",
+        notes(&["--set", &format!("{TWO_NAMESPACES},rbac.create=false")])?
+    );
     Ok(())
 }

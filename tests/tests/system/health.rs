@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
-use isthmus_tests::environment::{self, HEALTH};
 use isthmus_tests::Result;
+use isthmus_tests::environment::{self, HEALTH};
 use serde_json::Value;
 
 /// What each of the two says about an object of `charts/argocd/testdata`.

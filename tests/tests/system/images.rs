@@ -51,7 +51,8 @@ fn programs() -> Result<TempDir> {
 }
 
 fn images(programs: &Path, out: &Path) -> Result<String> {
-    let arguments = ["--arch", "amd64", "--registry", "isthmus.test", "--tag", "dev", "--programs", path(programs)?, path(out)?];
+    let arguments =
+        ["--arch", "amd64", "--registry", "isthmus.test", "--tag", "dev", "--programs", path(programs)?, path(out)?];
     succeed(environment::checkout("scripts/images.sh"), &arguments)
 }
 
