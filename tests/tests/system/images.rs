@@ -153,6 +153,16 @@ fn an_image_without_its_program_is_not_made() -> Result<()> {
 }
 
 #[test]
+fn an_architecture_without_images_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let output = run(environment::checkout("scripts/build-static.sh"), &[path(folder.path())?, "s390x"])?;
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("no image for the architecture s390x: choose amd64 or arm64"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn the_containerfile_and_the_archives_agree() -> Result<()> {
     let text = fs::read_to_string(environment::checkout("Containerfile"))?;
     for line in [
