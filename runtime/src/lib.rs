@@ -23,7 +23,7 @@
 //! * [`bridge`] puts all of it together from a plan, takes on changed plans, and stops in order.
 //! * [`run`] runs a plan file as a pod does; [`dev`] runs manifests ([`manifest`]) with an embedded Kafka and a [`screen`];
 //!   [`check`] only says what is wrong with them; [`record`] is the Kafka side for the command line; [`rule_test`] runs a
-//!   rule's SQL on sample events and nothing else.
+//!   rule's SQL on sample events and nothing else; [`probe`] asks an admin port.
 //! * [`status`] is what can be said about the process; [`admin`] and [`metrics`] say it over HTTP.
 //!
 //! Only `kafka/` names `rdkafka`, with the exception of error codes in `sink`; nothing but [`mqtt`] knows MQTT packets.
@@ -40,6 +40,7 @@ pub mod manifest;
 pub mod message;
 pub mod metrics;
 pub mod mqtt;
+pub mod probe;
 pub mod receipt;
 pub mod record;
 pub mod rule;

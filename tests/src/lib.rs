@@ -12,6 +12,7 @@
 //!   crashed or interrupted test run would leave behind;
 //! * [`condition`] waits for something to become true, with a deadline;
 //! * [`manifest`] renders the resources of a test, [`port`] finds ports for them;
+//! * [`helm`] renders the charts;
 //! * [`load`] is many devices at once, with a record of what was acknowledged.
 //!
 //! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
@@ -20,6 +21,7 @@
 pub mod condition;
 pub mod environment;
 pub mod guard;
+pub mod helm;
 pub mod isthmus;
 pub mod kafka;
 pub mod load;
