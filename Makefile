@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint
+.PHONY: help dev test lint fuzz
 
 help: ## this text
 	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); printf "make %-6s %s\n", name[1], $$2 }' Makefile
@@ -19,3 +19,6 @@ test: ## run every test, on real Apache Kafka and real clients; sets up what it 
 
 lint: ## check format, lints, documentation, shell scripts, licenses and sources of dependencies
 	@scripts/lint.sh
+
+fuzz: ## fuzz the rule engine, 20 minutes for each target (FUZZ_SECONDS=60 make fuzz for a quick look); needs nightly Rust
+	@scripts/fuzz.sh

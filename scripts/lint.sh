@@ -16,6 +16,12 @@ shell_scripts() {
         shellcheck --external-sources .ci/run scripts/*.sh tests/environment/*.sh
 }
 
+go_format() {
+    local files
+    files=$(gofmt -l tests/environment) || return 1
+    [ -z "$files" ] || { echo "run gofmt -w on: $files"; return 1; }
+}
+
 documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 }
@@ -27,6 +33,7 @@ dependencies() {
 }
 
 check "format" cargo fmt --all --check
+check "format of Go" go_format
 check "clippy" cargo clippy --workspace --all-targets --quiet -- -D warnings
 check "documentation" documentation
 check "shell scripts" shell_scripts

@@ -17,6 +17,7 @@
 //! no client, no runtime and no file access; `crdgen` (a binary beside this library) writes what is [`generated`].
 
 pub mod bridge;
+mod chart;
 pub mod condition;
 pub mod connector;
 pub mod duration;

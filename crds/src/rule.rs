@@ -1,12 +1,13 @@
-//! `Rule`: which messages, reshaped how, go where (rows R1 to R4).
+//! `Rule`: which messages, reshaped how, go where (rows R1 to R4), and how that is tested (row X8).
 
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     reference::{LABEL_PATTERN, LocalReference},
-    schema::{list_map, rules},
+    schema::{any_fields, list_map, rows, rules},
 };
 
 /// SQL over messages, and what happens with its output.
@@ -51,6 +52,53 @@ pub struct RuleSpec {
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub description: String,
+    /// Sample events and what the rule makes of them. They run whenever the rule is checked, on a fixed clock and with
+    /// empty stores; a rule that fails one of its tests is refused, and what ran before goes on.
+    #[serde(default)]
+    #[schemars(length(max = 64), transform = list_map("name"))]
+    pub tests: Vec<Test>,
+}
+
+/// A sample event and what the rule makes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Test {
+    /// Name of the test, unique in its rule.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// Columns of the event, such as `topic`, `clientid` and `payload`; those left out have sample values. A payload
+    /// that is not text stands for its JSON text. `event` says what happened when it is not a published message; for
+    /// the record of a Source it is `$sources/kafka_consumer:NAME`.
+    #[schemars(transform = any_fields(64))]
+    pub event: Map<String, Value>,
+    /// What the rule makes of it.
+    pub expect: Expectation,
+}
+
+/// What a rule makes of a sample event: exactly one of `output`, `outputs`, `noMatch` and `error`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = rules(&[
+    ("[has(self.output), has(self.outputs), has(self.noMatch), has(self.error)].filter(x, x).size() == 1",
+     "a test expects exactly one of output, outputs, noMatch and error", ""),
+    ("!has(self.noMatch) || self.noMatch", "`noMatch` can only be true: say what comes out instead", ".noMatch"),
+    ("!has(self.error) || self.error", "`error` can only be true: say what comes out instead", ".error"),
+]))]
+pub struct Expectation {
+    /// The output of a SELECT. Fields that are not named here, at any depth, are not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = any_fields(256))]
+    pub output: Option<Map<String, Value>>,
+    /// All outputs of a FOREACH, in order, each compared like `output`; an empty list when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), transform = rows(256))]
+    pub outputs: Option<Vec<Map<String, Value>>>,
+    /// FROM does not cover the event, or WHERE is not true for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_match: Option<bool>,
+    /// The rule raises, for instance because the payload is not JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<bool>,
 }
 
 /// One thing to do with an output: exactly one of `sinkRef`, `republish` and `console`.

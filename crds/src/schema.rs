@@ -60,6 +60,28 @@ pub(crate) fn items(bounds: &'static [(&'static str, u64)], pattern: Option<&'st
     }
 }
 
+/// An object of at most `max` fields whose names and values are the user's own.
+pub(crate) fn any_fields(max: u64) -> impl Fn(&mut Schema) {
+    move |schema| {
+        let object = schema.ensure_object();
+        object.remove("additionalProperties");
+        object.insert("maxProperties".to_owned(), json!(max));
+        object.insert("x-kubernetes-preserve-unknown-fields".to_owned(), json!(true));
+    }
+}
+
+/// A list whose order counts, of objects such as [`any_fields`] describes.
+pub(crate) fn rows(max: u64) -> impl Fn(&mut Schema) {
+    move |schema| {
+        schema.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
+        let Some(items) = schema.get_mut("items") else { return };
+        if let Ok(mut row) = Schema::try_from(std::mem::take(items)) {
+            any_fields(max)(&mut row);
+            *items = row.to_value();
+        }
+    }
+}
+
 fn push_rule(schema: &mut Schema, rule: &str, message: &str, field: &str) {
     let mut entry = json!({"rule": rule, "message": message});
     if !field.is_empty() {

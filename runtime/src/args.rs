@@ -35,6 +35,8 @@ pub enum Command {
     Check(Check),
     /// Print the plan of manifests, for `isthmus run`.
     Plan(Plan),
+    /// Ask an HTTP address whether all is well: exit status 1 when it is not.
+    Probe(crate::probe::Args),
     /// Show and feed the Kafka side of a running `isthmus dev`.
     Record(crate::record::Args),
     /// Try rules on sample events before they are live, and look up functions.

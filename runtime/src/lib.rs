@@ -23,7 +23,7 @@
 //! * [`bridge`] puts all of it together from a plan, takes on changed plans, and stops in order.
 //! * [`run`] runs a plan file as a pod does; [`dev`] runs manifests ([`manifest`]) with an embedded Kafka and a [`screen`];
 //!   [`check`] only says what is wrong with them; [`record`] is the Kafka side for the command line; [`rule_test`] runs a
-//!   rule's SQL on sample events and nothing else.
+//!   rule's SQL on sample events and nothing else; [`probe`] asks an admin port.
 //! * [`secrets`] are the values that a plan only names; [`mqtt::tls`] and [`kafka::security`] use them.
 //! * [`status`] is what can be said about the process; [`admin`] and [`metrics`] say it over HTTP.
 //!
@@ -42,6 +42,7 @@ pub mod message;
 pub mod metrics;
 pub mod mqtt;
 mod pem;
+pub mod probe;
 pub mod receipt;
 pub mod record;
 pub mod rule;

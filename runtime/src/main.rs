@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => run::in_runtime(dev::dev(args)),
         Command::Plan(args) => run::plan(&args),
         Command::Check(args) => Ok(run::check(&args)),
+        Command::Probe(args) => run::probe(&args),
         Command::Record(args) => record::run(args).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Rule(args) => rule_test::run(&args).map_err(Into::into),
     };

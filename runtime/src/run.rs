@@ -137,6 +137,12 @@ pub fn check(args: &args::Check) -> ExitCode {
     ExitCode::from(report.exit_code())
 }
 
+/// `isthmus probe`: prints the answer, or fails with it.
+pub fn probe(args: &crate::probe::Args) -> anyhow::Result<ExitCode> {
+    say(&crate::probe::run(args)?);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `isthmus plan`: prints what `isthmus run` takes.
 pub fn plan(args: &args::Plan) -> anyhow::Result<ExitCode> {
     let manifests = crate::manifest::load(&args.files);

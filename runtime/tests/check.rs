@@ -11,6 +11,13 @@ use isthmus_runtime::{
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml");
 
+/// One column more than an event can have in a test.
+const TOO_MANY_COLUMNS: &str = "        {a0: 0, a1: 0, a2: 0, a3: 0, a4: 0, a5: 0, a6: 0, a7: 0, a8: 0, a9: 0, \
+b0: 0, b1: 0, b2: 0, b3: 0, b4: 0, b5: 0, b6: 0, b7: 0, b8: 0, b9: 0, c0: 0, c1: 0, c2: 0, c3: 0, c4: 0, c5: 0, \
+c6: 0, c7: 0, c8: 0, c9: 0, d0: 0, d1: 0, d2: 0, d3: 0, d4: 0, d5: 0, d6: 0, d7: 0, d8: 0, d9: 0, e0: 0, e1: 0, \
+e2: 0, e3: 0, e4: 0, e5: 0, e6: 0, e7: 0, e8: 0, e9: 0, f0: 0, f1: 0, f2: 0, f3: 0, f4: 0, f5: 0, f6: 0, f7: 0, \
+f8: 0, f9: 0, g0: 0, g1: 0, g2: 0, g3: 0, g4: 0}\n";
+
 /// Checks one file with this content. Its name in the report is `fleet.yaml`.
 fn checked(text: &str) -> CheckReport {
     let folder = tempfile::tempdir().unwrap();
@@ -89,6 +96,16 @@ mistakes! {
     a_ca_without_client_certificates_is_refused: "      port: 1883" => "      port: 1883\n      tls: {secretRef: {name: a}, caSecretRef: {name: a}}";
     a_key_kubernetes_refuses: "      - kafka:9092" => "      - kafka:9092\n    tls: {caSecretRef: {name: a, key: ../a}}";
     credentials_whose_secret_is_not_there: "      - kafka:9092" => "      - kafka:9092\n    authentication: {scramSha512: {secretRef: {name: kafka-user}}}";
+    a_rule_that_fails_its_own_test: "payload.speed > 120" => "payload.speed > 12";
+    a_test_whose_output_is_another: "vehicle: car-7, speed: 130" => "vehicle: car-8, speed: 130";
+    a_test_with_a_column_no_event_has: "        clientid: car-7\n" => "        clientId: car-7\n";
+    a_test_of_an_event_that_does_not_exist: "        clientid: car-7\n" => "        event: client.conected\n";
+    a_test_that_expects_nothing: "        noMatch: true" => "        {}";
+    a_test_that_expects_two_things: "        noMatch: true" => "        noMatch: true\n        error: true";
+    a_test_that_expects_a_match_of_no_kind: "        noMatch: true" => "        noMatch: false";
+    a_test_without_a_name: "    - name: a slow vehicle is not\n      event:" => "    - event:";
+    two_tests_of_one_name: "a slow vehicle is not" => "a fast vehicle is reported";
+    a_test_with_too_many_columns: "        topic: vehicles/car-7/telemetry\n        payload: {speed: 30}\n" => TOO_MANY_COLUMNS;
     broker_events_are_not_there_yet: "\"vehicles/+/telemetry\"" => "\"$events/client/connected\"";
 }
 
@@ -208,7 +225,7 @@ spec: {bridgeRef: {name: fleet}, sql: 'SELECT * FROM \"t\"', actions: [{name: a,
     assert_eq!(resources.sources[0].spec, SourceSpec::new("kafka", vec![TopicMapping::new("in")]));
     let rule = &resources.rules[0].spec;
     assert_eq!(rule.actions[0].republish, Some(Republish::new("b")));
-    assert_eq!((rule.enabled, rule.description.as_str()), (true, ""));
+    assert_eq!((rule.enabled, rule.description.as_str(), rule.tests.len()), (true, "", 0));
 }
 
 #[test]

@@ -22,6 +22,7 @@ if [ $# -eq 0 ]; then
     want kcat kcat
     want mvn maven
     want java openjdk-17-jre-headless
+    want jq jq
     want python3 python3
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
 else

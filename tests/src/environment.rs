@@ -40,6 +40,11 @@ pub static KAFKA_TOOLS: Part = Part::new("kafka.sh", "tools");
 /// The Python interpreter with the independent clients.
 pub static PYTHON: Part = Part::new("python.sh", "");
 
+/// The folder with `helm`.
+pub static HELM: Part = Part::new("helm.sh", "");
+/// The folder with `health`, which says what Argo CD and kstatus make of an object.
+pub static HEALTH: Part = Part::new("health.sh", "");
+
 /// A file under `tests/environment/`.
 pub fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("environment").join(path)

@@ -13,6 +13,7 @@
 //! * [`condition`] waits for something to become true, with a deadline;
 //! * [`manifest`] renders the resources of a test, [`port`] finds ports for them;
 //! * [`certificates`] are made by the tests, [`secrets`] mounts them as a pod would;
+//! * [`helm`] renders the charts;
 //! * [`load`] is many devices at once, with a record of what was acknowledged.
 //!
 //! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
@@ -22,6 +23,7 @@ pub mod certificates;
 pub mod condition;
 pub mod environment;
 pub mod guard;
+pub mod helm;
 pub mod isthmus;
 pub mod kafka;
 pub mod load;

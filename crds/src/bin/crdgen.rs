@@ -1,5 +1,5 @@
-//! Writes what is generated from the types, the definitions in `crds/yaml` and the reference in `docs/api.md`:
-//! `cargo run -p isthmus-api --bin crdgen`.
+//! Writes what is generated from the types (the definitions in `crds/yaml` and in the chart `isthmus-crds`, the reference
+//! in `docs/api.md`): `cargo run -p isthmus-api --bin crdgen`.
 
 use std::{fs, path::Path};
 

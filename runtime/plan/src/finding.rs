@@ -29,6 +29,10 @@ pub mod reason {
     pub const SUSPICIOUS_SQL: &str = "SuspiciousSql";
     /// The rule reads broker events, which are not delivered to rules.
     pub const EVENT_NOT_DELIVERED: &str = "EventNotDelivered";
+    /// A test of the rule cannot be run: its event is none.
+    pub const INVALID_TEST: &str = "InvalidTest";
+    /// The rule fails one of its own tests (row X8).
+    pub const TEST_FAILED: &str = "TestFailed";
     /// A template does not compile.
     pub const INVALID_TEMPLATE: &str = "InvalidTemplate";
     /// A template reads a variable that can never be there (row X4).

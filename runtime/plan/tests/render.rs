@@ -10,6 +10,7 @@ use isthmus_api::{
     source::TopicMapping,
 };
 use isthmus_plan::{Diff, Options, Plan, Rendered, Resources, Severity, finding::reason, render};
+use serde_json::json;
 
 const SQL: &str =
     r#"SELECT clientid, payload.speed AS speed, timestamp FROM "vehicles/+/telemetry" WHERE payload.speed > 120"#;
@@ -48,6 +49,7 @@ fn rule(name: &str, sql: &str, actions: Vec<Action>) -> Rule {
         actions,
         enabled: true,
         description: String::new(),
+        tests: Vec::new(),
     };
     in_default(Rule::new(name, spec))
 }
@@ -354,4 +356,91 @@ fn another_order_of_rules_is_a_change() {
     new.rules.reverse();
     let diff = Diff::between(&plan(&old), &plan(&new));
     assert!(diff.rules.is_empty() && diff.rule_order && !diff.is_empty());
+}
+
+/// A test of the rule [`SQL`]; `event` and `expect` as in a manifest.
+fn own_test(name: &str, event: serde_json::Value, expect: serde_json::Value) -> isthmus_api::rule::Test {
+    serde_json::from_value(serde_json::json!({"name": name, "event": event, "expect": expect})).unwrap()
+}
+
+fn with_tests(sql: &str, tests: Vec<isthmus_api::rule::Test>) -> Resources {
+    let mut resources = fleet();
+    resources.rules[0].spec.sql = sql.to_owned();
+    resources.rules[0].spec.tests = tests;
+    resources
+}
+
+#[test]
+fn a_rule_that_passes_its_own_tests_is_in_the_plan_and_its_tests_are_not() {
+    let fast = json!({"topic": "vehicles/7/telemetry", "clientid": "car-7", "payload": {"speed": 130}});
+    let text = json!({"topic": "vehicles/7/telemetry", "payload": "{\"speed\": 130}"});
+    let slow = json!({"topic": "vehicles/7/telemetry", "payload": {"speed": 30}});
+    let tests = vec![
+        own_test("fast", fast, json!({"output": {"speed": 130, "clientid": "car-7"}})),
+        own_test("text", text, json!({"output": {"speed": 130}})),
+        own_test("slow", slow, json!({"noMatch": true})),
+        own_test("elsewhere", json!({"topic": "boats/7"}), json!({"noMatch": true})),
+        own_test("broken", json!({"topic": "vehicles/7/telemetry", "payload": "{"}), json!({"error": true})),
+    ];
+    let resources = with_tests(SQL, tests);
+    assert_eq!(findings(&resources), [""; 0]);
+    assert_eq!(plan(&resources).revision, plan(&fleet()).revision);
+}
+
+#[test]
+fn a_rule_that_fails_its_own_test_is_left_out() {
+    let event = |speed: i32| json!({"topic": "vehicles/7/telemetry", "clientid": "car-7", "payload": {"speed": speed}});
+    let tests = vec![
+        own_test("passes", event(130), json!({"output": {"speed": 130}})),
+        own_test("other output", event(130), json!({"output": {"speed": 131}})),
+        own_test("slow", event(30), json!({"output": {"speed": 30}})),
+        own_test("elsewhere", json!({"topic": "boats/7"}), json!({"output": {"speed": 30}})),
+        own_test("matches", event(130), json!({"noMatch": true})),
+        own_test("raises", json!({"topic": "vehicles/7/telemetry", "payload": "{"}), json!({"noMatch": true})),
+        own_test("raises not", event(130), json!({"error": true})),
+        own_test("rows", event(130), json!({"outputs": [{"speed": 130}]})),
+    ];
+    let resources = with_tests(SQL, tests);
+    insta::assert_snapshot!(findings(&resources).join("\n"));
+    assert_eq!(plan(&resources).rules, []);
+}
+
+#[test]
+fn rows_of_a_foreach_are_tested_in_order() {
+    let sql = "FOREACH payload.list AS i DO i.a AS a INCASE i.a > 1 FROM \"t\"";
+    let event = |list: serde_json::Value| json!({"topic": "t", "payload": {"list": list}});
+    let good = vec![
+        own_test("two", event(json!([{"a": 2}, {"a": 1}, {"a": 3}])), json!({"outputs": [{"a": 2}, {"a": 3}]})),
+        own_test("none", event(json!([])), json!({"outputs": []})),
+    ];
+    assert_eq!(findings(&with_tests(sql, good)), [""; 0]);
+    let bad = vec![own_test("order", event(json!([{"a": 2}, {"a": 3}])), json!({"outputs": [{"a": 3}, {"a": 2}]}))];
+    assert_eq!(findings(&with_tests(sql, bad)).len(), 1);
+}
+
+#[test]
+fn tests_of_a_rule_over_a_source_name_it_in_their_event() {
+    let sql = "SELECT value.a AS a, key FROM \"$sources/kafka_consumer:commands\"";
+    let event = |name: &str| json!({"event": name, "key": "k", "value": {"a": 1}});
+    let tests = vec![
+        own_test("ours", event("$sources/kafka_consumer:commands"), json!({"output": {"a": 1, "key": "k"}})),
+        own_test("other", event("$sources/kafka_consumer:other"), json!({"noMatch": true})),
+    ];
+    assert_eq!(findings(&with_tests(sql, tests)), [""; 0]);
+}
+
+#[test]
+fn a_test_of_no_event_says_which_column_or_event_is_meant() {
+    let tests = vec![
+        own_test("column", json!({"clientId": "car-7"}), json!({"noMatch": true})),
+        own_test("event", json!({"event": "client.conected"}), json!({"noMatch": true})),
+    ];
+    insta::assert_snapshot!(findings(&with_tests(SQL, tests)).join("\n"));
+}
+
+#[test]
+fn tests_of_a_rule_that_is_not_enabled_are_run_too() {
+    let mut resources = with_tests(SQL, vec![own_test("never", json!({}), json!({"error": true}))]);
+    resources.rules[0].spec.enabled = false;
+    assert_eq!(findings(&resources).len(), 1);
 }

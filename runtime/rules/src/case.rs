@@ -1,16 +1,16 @@
 //! Cases: an SQL text, a sample event and what must come out. The format of `isthmus rule test --cases` and of the
 //! crate's own conformance tests, one JSON object a line.
 //!
-//! Owns reading, running and comparing; printing the outcome is the caller's.
+//! Owns reading, running and comparing, for the tests inside of a Rule too; printing the outcome is the caller's.
 
 mod expect;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Severity, nearest};
 use crate::environment::{Environment, Host};
-use crate::event::{Column, Columns, Event, MapColumns};
+use crate::event::{Column, Columns, Event, EventKind, MapColumns};
 use crate::limits::Limits;
 use crate::row::Rows;
 use crate::rule::{From, Rule};
@@ -50,8 +50,8 @@ pub enum Match {
 /// What a rule did with a sample event.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// FROM does not cover the event, or WHERE is false.
-    NoMatch,
+    /// FROM does not cover the event, or WHERE is false: which, in words.
+    NoMatch(String),
     /// One row of a SELECT, or the list of rows of a FOREACH.
     Output(Value),
     /// The rule does not compile, or raised.
@@ -61,7 +61,7 @@ pub enum Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NoMatch => f.write_str("no match"),
+            Self::NoMatch(why) => write!(f, "no match: {why}"),
             Self::Output(value) => f.write_str(&value.to_json()),
             Self::Error(message) => write!(f, "error: {message}"),
         }
@@ -110,24 +110,47 @@ impl Case {
 
 /// Runs a rule over a sample event if FROM covers it.
 pub fn run_sample(rule: &Rule, columns: &MapColumns, host: &dyn Host, limits: &Limits) -> Outcome {
-    if !covers(rule, columns) {
-        return Outcome::NoMatch;
+    if let Err(why) = covers(rule, columns) {
+        return Outcome::NoMatch(why);
     }
     match rule.evaluate(&Event::new(columns), &mut Environment::new(host, limits, "sample")) {
-        Ok(Rows::NoMatch) => Outcome::NoMatch,
+        Ok(Rows::NoMatch) => Outcome::NoMatch("WHERE is not true for this event".to_owned()),
         Ok(Rows::One(row)) => Outcome::Output(row.to_value()),
         Ok(Rows::Many(rows)) => Outcome::Output(Value::list(rows.iter().map(crate::Row::to_value).collect())),
         Err(error) => Outcome::Error(error.to_string()),
     }
 }
 
-fn covers(rule: &Rule, columns: &MapColumns) -> bool {
+/// Whether FROM covers a sample event; `Err` says why not. A record belongs to the Source that its `event` column
+/// names.
+pub fn covers(rule: &Rule, columns: &MapColumns) -> Result<(), String> {
     let topic = columns.get(Column::Topic);
     if rule.selects(columns.kind(), topic.as_text().unwrap_or_default()) {
-        return true;
+        return Ok(());
     }
     let event = columns.get(Column::Event);
     let source = event.as_text().and_then(|event| event.split_once(':')).map(|(_, name)| name);
-    source.is_some()
-        && rule.from().iter().any(|entry| matches!(&entry.from, From::Source(name) if Some(name.as_str()) == source))
+    match columns.kind() {
+        EventKind::MessagePublish => Err(format!("FROM does not cover topic {}", topic.to_json())),
+        EventKind::KafkaRecord => {
+            let source = source.unwrap_or_default();
+            let names = |entry: &From| matches!(entry, From::Source(name) if name == source);
+            if rule.from().iter().any(|entry| names(&entry.from)) {
+                return Ok(());
+            }
+            Err(format!(
+                "FROM does not cover records of Source `{source}`: they are \"$sources/kafka_consumer:{source}\""
+            ))
+        }
+        kind => Err(format!("FROM does not cover {} events: they are \"{}\"", kind.event_name(), kind.topic())),
+    }
+}
+
+/// What to do about an `event` column that names no event.
+pub fn event_help(name: &str) -> String {
+    let names = || EventKind::ALL.iter().map(|kind| kind.event_name());
+    match nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the events are: {}", names().collect::<Vec<_>>().join(", ")),
+    }
 }

@@ -17,6 +17,9 @@ use crate::sql::ast;
 use crate::value::Text;
 use shape::Shape;
 
+/// Running over so much SQL takes about as long as handling one byte.
+const SQL_BYTES_OF_A_BYTE: usize = 8;
+
 pub(crate) struct Checked {
     pub(crate) plan: Plan,
     pub(crate) from: Vec<FromEntry>,
@@ -25,7 +28,8 @@ pub(crate) struct Checked {
 
 /// Checks a query. When a finding is an error, the first part is not to be used.
 pub(crate) fn check(query: &ast::Query, sql: &str) -> (Checked, Vec<Diagnostic>) {
-    let mut checker = Checker { sql, kinds: Vec::new(), local: HashSet::new(), findings: Vec::new() };
+    let mut checker =
+        Checker { sql, kinds: Vec::new(), local: HashSet::new(), findings: Vec::new(), constant_bytes: 0, folding: 0 };
     let from = checker.from(&query.from);
     checker.kinds = from.iter().map(FromEntry::kind).collect();
     let condition = query.condition.as_ref();
@@ -67,6 +71,10 @@ struct Checker<'s> {
     /// Names that earlier items set to something else than the column of that name.
     local: HashSet<String>,
     findings: Vec<Diagnostic>,
+    /// Bytes of the constants so far.
+    constant_bytes: usize,
+    /// Work of computing constants so far, in bytes.
+    folding: usize,
 }
 
 impl Checker<'_> {
@@ -141,7 +149,8 @@ impl Checker<'_> {
             shape.add_any(item);
         }
         let item = Text::from(item);
-        let foreach = Foreach { bindings, collection: checked, item, each, incase };
+        let work = self.sql.len() / SQL_BYTES_OF_A_BYTE;
+        let foreach = Foreach { bindings, collection: checked, item, each, incase, work };
         (Body::Foreach(Box::new(foreach)), condition, shape)
     }
 

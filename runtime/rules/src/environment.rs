@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub use fixed::FixedHost;
 
+use crate::eval::budget::Used;
 use crate::limits::Limits;
 use crate::value::{Text, Value};
 
@@ -57,11 +58,13 @@ pub struct Environment<'e> {
     pub limits: &'e Limits,
     /// The rule's name, for `metadata.rule_id`.
     pub rule_id: Text,
+    /// What the run has used of it.
+    pub(crate) used: Used,
 }
 
 impl<'e> Environment<'e> {
     /// An environment for the rule called `rule_id`.
     pub fn new(host: &'e dyn Host, limits: &'e Limits, rule_id: impl Into<Text>) -> Self {
-        Self { host, limits, rule_id: rule_id.into() }
+        Self { host, limits, rule_id: rule_id.into(), used: Used::default() }
     }
 }

@@ -1,7 +1,9 @@
 //! Running a checked rule over one event (behaviour document §5.2).
 //!
-//! Statements are here; expressions in [`expr`], places in [`place`], operators in [`operator`].
+//! Statements are here; expressions in [`expr`], places in [`place`], operators in [`operator`], what a run may use in
+//! [`budget`].
 
+pub(crate) mod budget;
 mod expr;
 pub(crate) mod operator;
 mod place;
@@ -85,6 +87,7 @@ pub(crate) struct Scope<'s> {
 
 impl Plan {
     pub(crate) fn run(&self, event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
+        env.used = budget::Used::default();
         match &self.body {
             Body::Select(items) => self.select(items, event, env),
             Body::Foreach(foreach) => self.foreach(foreach, event, env),
@@ -101,6 +104,7 @@ impl Plan {
             return Ok(Rows::NoMatch);
         }
         let row = project(items, event, None, env).map_err(|raised| raised.within(Part::Select))?;
+        env.check_row(&row, event).map_err(|message| Raised::new(&(0..0), message).within(Part::Select))?;
         if !self.condition_first && !self.matches(event, Some(&row), env)? {
             return Ok(Rows::NoMatch);
         }
@@ -129,8 +133,15 @@ impl Plan {
                 format!("the list has {} elements; at most {} are visited", items.len(), env.limits.foreach_items);
             return Err(Raised::new(&foreach.collection.span, message).within(Part::Foreach));
         }
-        let mut rows = Vec::with_capacity(items.len());
+        let too_much = |message| Raised::new(&foreach.collection.span, message).within(Part::Foreach);
+        let all = foreach.each.is_none().then(|| everything(event, env));
+        if let Some(all) = &all {
+            env.check_row(all, event).map_err(too_much)?;
+        }
+        let mut rows = Vec::new();
         for item in items.iter() {
+            env.spend(foreach.work);
+            env.check_spent().map_err(too_much)?;
             bound.set(foreach.item.clone(), item.clone());
             if let Some(incase) = &foreach.incase {
                 let scope = Scope { event, row: None, row_falls_through: false, bound: Some(&bound) };
@@ -138,10 +149,15 @@ impl Plan {
                     continue;
                 }
             }
-            rows.push(match &foreach.each {
-                Some(items) => project(items, event, Some(&bound), env).map_err(|raised| raised.within(Part::Do))?,
-                None => everything(event, &bound, env),
-            });
+            let row = match (&foreach.each, &all) {
+                (Some(items), _) => {
+                    let row = project(items, event, Some(&bound), env).map_err(|raised| raised.within(Part::Do))?;
+                    env.check_row(&row, event).map_err(too_much)?;
+                    row
+                }
+                (None, all) => with_bound(all.as_ref(), &bound, env),
+            };
+            rows.push(row);
         }
         Ok(Rows::Many(rows))
     }
@@ -163,6 +179,11 @@ fn project(items: &[Item], event: &Event<'_>, bound: Option<&Row>, env: &mut Env
                 let value = expr.value(&scope, env)?;
                 let steps = target.steps(&scope, env);
                 put(&mut row, &target.root, &steps, value);
+                if !steps.is_empty()
+                    && let Some(whole) = row.get(&target.root)
+                {
+                    env.check_built(whole).map_err(|message| Raised::new(&expr.span, message))?;
+                }
             }
         }
     }
@@ -181,16 +202,23 @@ fn put(row: &mut Row, root: &Text, steps: &[Step], value: Value) {
     row.put(root, steps, value);
 }
 
-/// The row of a FOREACH without DO: all columns, the payload decoded when it is JSON, and all bound names.
-fn everything(event: &Event<'_>, bound: &Row, env: &Environment<'_>) -> Row {
-    let mut row = Row::with_capacity(event.kind().columns().len() + bound.len() + 1);
+/// What every row of a FOREACH without DO has: all columns, the payload decoded when it is JSON.
+fn everything(event: &Event<'_>, env: &Environment<'_>) -> Row {
+    let mut row = Row::with_capacity(event.kind().columns().len() + 1);
     event.all(&env.rule_id, |name, value| row.set(name, value));
     if let Some(Ok(document)) = event.document() {
         row.set(Column::Payload.text(), document.value(document.root()));
     }
+    row
+}
+
+/// One row of a FOREACH without DO: `all` columns and the names bound for this element.
+fn with_bound(all: Option<&Row>, bound: &Row, env: &mut Environment<'_>) -> Row {
+    let mut row = all.cloned().unwrap_or_default();
     for (name, value) in bound.iter() {
         row.set(name.clone(), value.clone());
     }
+    env.spend(row.len() * size_of::<(Text, Value)>());
     row
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Foreach {
     pub(crate) item: Text,
     pub(crate) each: Option<Vec<Item>>,
     pub(crate) incase: Option<Expr>,
+    /// What a look at one element counts as work, in bytes.
+    pub(crate) work: usize,
 }
 
 #[derive(Debug)]

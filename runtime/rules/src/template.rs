@@ -185,6 +185,7 @@ pub fn write_text(value: &Value, out: &mut Vec<u8>) {
         Value::Text(text) => out.extend_from_slice(text.as_bytes()),
         Value::Bytes(bytes) => out.extend_from_slice(bytes),
         Value::Int(value) => number::write_int(*value, out),
+        Value::Float(value) => number::write_float(*value, out),
         Value::List(_) | Value::Map(_) => write_value(value, out),
         other => out.extend_from_slice(to_text(other).as_bytes()),
     }

@@ -2,7 +2,8 @@
 //!
 //! Owns the type, its conversions to and from Rust and JSON types, and its short forms of text. The parts have files
 //! of their own: [`text`] (cheap strings), [`map`], [`json`] (reading and writing JSON), [`number`] (text forms),
-//! [`compare`] (ordering and coercion), [`path`] (reading and writing nested places), [`bits`] (bit strings).
+//! [`compare`] (ordering and coercion), [`path`] (reading and writing nested places), [`bits`] (bit strings), `weight`
+//! (what it takes to walk through one).
 
 pub mod bits;
 pub mod compare;
@@ -11,6 +12,7 @@ pub mod map;
 pub mod number;
 pub mod path;
 pub mod text;
+pub(crate) mod weight;
 
 use std::sync::Arc;
 

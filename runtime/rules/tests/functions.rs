@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use isthmus_rules::functions::{self, Function};
-use isthmus_rules::{Environment, Event, FixedHost, Limits, MapColumns, Rows, Rule, Severity, Text, Value};
+use isthmus_rules::{Environment, Event, FixedHost, Limits, MapColumns, Rows, Rule, Severity, Text, Value, reference};
 
 fn evaluate(expression: &str) -> Result<Value, String> {
     let compiled = Rule::compile(&format!("SELECT {expression} AS r FROM \"t/#\"")).map_err(|findings| {
@@ -26,6 +26,15 @@ fn every_example_gives_what_the_documentation_says() {
         let expected = Value::from_json(&Text::from(expected)).unwrap_or_else(|error| panic!("{example}: {error}"));
         assert_eq!(evaluate(example), Ok(expected), "{example}");
         assert!(example.contains(function.name), "{example} does not show {}", function.name);
+    }
+}
+
+#[test]
+fn every_operator_gives_what_the_documentation_says() {
+    for operator in reference::all_operators() {
+        let (example, expected) = operator.example;
+        let expected = Value::from_json(&Text::from(expected)).unwrap_or_else(|error| panic!("{example}: {error}"));
+        assert_eq!(evaluate(example), Ok(expected), "{example}");
     }
 }
 

@@ -25,3 +25,13 @@ fn the_page_of_functions_is_up_to_date() {
 fn the_page_of_events_is_up_to_date() {
     committed("events.md", &reference::events());
 }
+
+#[test]
+fn the_page_of_operators_is_up_to_date() {
+    committed("operators.md", &reference::operators());
+}
+
+#[test]
+fn the_page_of_limits_is_up_to_date() {
+    committed("limits.md", &reference::limits());
+}

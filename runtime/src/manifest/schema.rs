@@ -38,6 +38,12 @@ impl Check<'_> {
             // No type: anything goes, as in what a cluster writes into metadata.
             _ if schema.as_object().is_some_and(serde_json::Map::is_empty) => {}
             Content::Mapping(entries) if is(schema, "map") => self.map(name, entries),
+            // Names and values are the user's own, as in the events of a rule's tests.
+            Content::Mapping(entries) if schema.get("x-kubernetes-preserve-unknown-fields") == Some(&json!(true)) => {
+                if let Some(message) = explain::fields(schema, entries.len()) {
+                    self.report(key, format!("`{name}` {message}"), None);
+                }
+            }
             Content::Mapping(entries) if is(schema, "object") => self.object(schema, name, key, node, entries),
             Content::Sequence(items) if is(schema, "array") => self.list(schema, name, key, items),
             Content::Scalar(scalar) if explain::fits(schema, &scalar.value) => self.scalar(schema, name, node, scalar),

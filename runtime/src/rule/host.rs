@@ -9,8 +9,38 @@ use parking_lot::RwLock;
 
 /// Entries that a store holds at most.
 const STORE_ENTRIES: usize = 100_000;
+/// Bytes that the keys and values of a store take at most.
+const STORE_BYTES: usize = 64 << 20;
 
-type Entries = HashMap<String, Value, foldhash::fast::RandomState>;
+/// A bounded key-value store.
+#[derive(Debug, Default)]
+struct Entries {
+    values: HashMap<String, Value, foldhash::fast::RandomState>,
+    bytes: usize,
+}
+
+impl Entries {
+    fn insert(&mut self, key: &str, value: Value) -> Result<(), String> {
+        let full = |what: String| Err(format!("the store is full: it holds {what}; delete some with kv_store_del"));
+        let replaced = self.values.get(key).map(|old| key.len() + old.memory());
+        if replaced.is_none() && self.values.len() >= STORE_ENTRIES {
+            return full(format!("{STORE_ENTRIES} keys"));
+        }
+        let bytes = self.bytes - replaced.unwrap_or(0) + key.len() + value.memory();
+        if bytes > STORE_BYTES {
+            return full(format!("{} of at most {STORE_BYTES} bytes", self.bytes));
+        }
+        self.values.insert(key.to_owned(), value);
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(old) = self.values.remove(key) {
+            self.bytes -= key.len() + old.memory();
+        }
+    }
+}
 
 /// The process as rules see it; one for all rules.
 #[derive(Debug)]
@@ -28,14 +58,6 @@ impl Default for ProcessHost {
     fn default() -> Self {
         Self { started: Instant::now(), zone: jiff::tz::TimeZone::system(), node: RwLock::default() }
     }
-}
-
-fn insert(entries: &mut Entries, key: &str, value: Value) -> Result<(), String> {
-    if entries.len() >= STORE_ENTRIES && !entries.contains_key(key) {
-        return Err(format!("the store is full: it holds {STORE_ENTRIES} keys; delete some with kv_store_del"));
-    }
-    entries.insert(key.to_owned(), value);
-    Ok(())
 }
 
 impl Host for ProcessHost {
@@ -61,15 +83,15 @@ impl Host for ProcessHost {
 
     fn load(&self, store: Store, key: &str) -> Option<Value> {
         match store {
-            Store::Node => self.node.read().get(key).cloned(),
-            Store::Worker => WORKER.with_borrow(|entries| entries.get(key).cloned()),
+            Store::Node => self.node.read().values.get(key).cloned(),
+            Store::Worker => WORKER.with_borrow(|entries| entries.values.get(key).cloned()),
         }
     }
 
     fn save(&self, store: Store, key: &str, value: Value) -> Result<(), String> {
         match store {
-            Store::Node => insert(&mut self.node.write(), key, value),
-            Store::Worker => WORKER.with_borrow_mut(|entries| insert(entries, key, value)),
+            Store::Node => self.node.write().insert(key, value),
+            Store::Worker => WORKER.with_borrow_mut(|entries| entries.insert(key, value)),
         }
     }
 
@@ -78,5 +100,33 @@ impl Host for ProcessHost {
             Store::Node => self.node.write().remove(key),
             Store::Worker => WORKER.with_borrow_mut(|entries| entries.remove(key)),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_bounded_in_bytes_and_gives_back_what_is_removed() {
+        let host = ProcessHost::default();
+        let large = || Value::from("x".repeat(STORE_BYTES / 2 - 1000));
+        assert_eq!(host.save(Store::Node, "a", large()), Ok(()));
+        assert_eq!(host.save(Store::Node, "a", large()), Ok(()), "a value in place of another of its size");
+        assert_eq!(host.save(Store::Node, "b", large()), Ok(()));
+        let refused = host.save(Store::Node, "c", large());
+        assert!(refused.is_err_and(|why| why.contains("the store is full")));
+        host.remove(Store::Node, "a");
+        assert_eq!(host.save(Store::Node, "c", large()), Ok(()));
+    }
+
+    #[test]
+    fn a_store_is_bounded_in_keys() {
+        let host = ProcessHost::default();
+        for key in 0..STORE_ENTRIES {
+            assert_eq!(host.save(Store::Worker, &key.to_string(), Value::Null), Ok(()));
+        }
+        assert!(host.save(Store::Worker, "one more", Value::Null).is_err());
+        assert_eq!(host.save(Store::Worker, "7", Value::Bool(true)), Ok(()), "a key that is there");
     }
 }

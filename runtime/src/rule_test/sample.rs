@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use isthmus_rules::diagnostic::nearest;
 use isthmus_rules::{
-    Column, Columns as _, Diagnostic, Environment, EvalError, Event, EventKind, From, Host, Limits, MapColumns, Row,
-    Rows, Rule, Text, Value, sql,
+    Column, Columns as _, Diagnostic, Environment, EvalError, Event, EventKind, Host, Limits, MapColumns, Row, Rows,
+    Rule, Text, Value, case, sql,
 };
 
 use super::{NO_MATCH, Report};
@@ -59,8 +58,8 @@ fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> 
     };
     let (rule, given) = (rule?, columns?);
     let columns = given.clone().with_samples();
-    if !covers(&rule, &columns) {
-        let mut problem = not_covered(&rule, &columns);
+    if let Err(why) = case::covers(&rule, &columns) {
+        let mut problem = note(rule.from().first().map(|entry| entry.span.clone()), why);
         if columns.kind() == EventKind::MessagePublish && given.columns().get(Column::Topic.name()).is_none() {
             problem = problem.with_help("the event names no `topic`: this is the sample value");
         }
@@ -97,14 +96,8 @@ fn sample(text: &str) -> Result<MapColumns, Problem> {
     let Value::Map(columns) = value else {
         return Err(about_event(format!("an event is a JSON object, not {}", value.type_name()), SHAPE));
     };
-    MapColumns::new(columns.as_ref().clone()).map_err(|name| {
-        let names = || EventKind::ALL.iter().map(|kind| kind.event_name());
-        let help = match nearest(&name, names()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the events are: {}", names().collect::<Vec<_>>().join(", ")),
-        };
-        about_event(format!("there is no event `{name}`"), help)
-    })
+    MapColumns::new(columns.as_ref().clone())
+        .map_err(|name| about_event(format!("there is no event `{name}`"), case::event_help(&name)))
 }
 
 fn about_event(message: String, help: impl Into<String>) -> Problem {
@@ -124,34 +117,6 @@ fn raised(error: EvalError) -> Problem {
     // An exception that no expression caused (the payload as a whole is not JSON) has no place in the SQL.
     let span = Some(error.span).filter(|span| !span.is_empty());
     Problem { span, ..Problem::error(SQL, 0..0, message) }
-}
-
-/// Whether FROM covers the event. A record belongs to the Source that its `event` column names.
-fn covers(rule: &Rule, columns: &MapColumns) -> bool {
-    rule.selects(columns.kind(), columns.get(Column::Topic).as_text().unwrap_or_default())
-        || source(columns).is_some_and(|source| {
-            rule.from().iter().any(|entry| matches!(&entry.from, From::Source(name) if *name == source))
-        })
-}
-
-fn source(columns: &MapColumns) -> Option<String> {
-    let event = columns.get(Column::Event);
-    event.as_text()?.split_once(':').map(|(_, name)| name.to_owned())
-}
-
-fn not_covered(rule: &Rule, columns: &MapColumns) -> Problem {
-    let message = match columns.kind() {
-        EventKind::MessagePublish => {
-            format!("FROM does not cover topic {}", columns.get(Column::Topic).to_json())
-        }
-        EventKind::KafkaRecord => {
-            let source = source(columns).unwrap_or_default();
-            format!("FROM does not cover records of Source `{source}`: they are \"$sources/kafka_consumer:{source}\"")
-        }
-        kind => format!("FROM does not cover {} events: they are \"{}\"", kind.event_name(), kind.topic()),
-    };
-    let span = rule.from().first().map(|entry| entry.span.clone());
-    note(span, message)
 }
 
 fn where_is_false(rule: &Rule) -> Option<Problem> {

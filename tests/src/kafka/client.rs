@@ -138,8 +138,9 @@ impl Kafka {
 
     fn kcat(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kcat");
-        // A null key or value is told apart from an empty one only in JSON, which -J prints.
-        command.args(["-b", &self.bootstrap]).args(arguments);
+        // A null key or value is told apart from an empty one only in JSON, which -J prints. Without -E a broker that
+        // is busy coming back makes kcat give up before the time that the caller allows.
+        command.args(["-E", "-b", &self.bootstrap]).args(arguments);
         command
     }
 }

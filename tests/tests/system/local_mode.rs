@@ -48,6 +48,23 @@ fn quick_start_carries_commands_to_devices() -> Result<()> {
 }
 
 #[test]
+fn an_edit_that_fails_the_rules_own_test_is_refused_and_the_rule_before_goes_on() -> Result<()> {
+    let good = quick_start()?;
+    let isthmus = Start::embedded().manifests(&good)?;
+    let revision = isthmus.revision()?;
+    isthmus.edit(&good.replace("payload.speed > 120", "payload.speed > 12"))?;
+    let says = |line: &str| line.contains("test `a slow vehicle is not` fails: expected no match").then_some(());
+    isthmus.process().line("which test fails", SOON, says)?;
+    assert_eq!(isthmus.revision()?, revision);
+    let mut car = Client::connect(isthmus.mqtt(), Version::V311, "car-7")?;
+    car.publish_and_wait("vehicles/7/telemetry", br#"{"speed":30}"#)?;
+    car.publish_and_wait("vehicles/7/telemetry", br#"{"speed":130}"#)?;
+    let shown = record(&isthmus, &["read", "vehicles", "--max", "1"])?;
+    assert!(shown.contains(r#""speed":130"#), "the limit is still 120: {shown}");
+    Ok(())
+}
+
+#[test]
 fn embedded_kafka_serves_other_clients_and_says_what_it_is() -> Result<()> {
     let isthmus = Start::embedded().manifests(&quick_start()?)?;
     let status = isthmus.status()?;
@@ -87,11 +104,11 @@ fn idle_local_mode_stays_under_30_megabytes() -> Result<()> {
     let isthmus = Start::embedded().manifests(&quick_start()?)?;
     isthmus.wait_for_state("sources", "commands", "Connected")?;
     let memory = isthmus.process().resident_memory()?;
-    // The code of an unoptimized build alone is several times that of a release build, 18 MB of its
+    // The code of an unoptimized build alone is several times that of a release build, 20 MB of its
     // pages are resident; so for such a build only what the process allocates is held against a
     // limit, which leaves a release build (`cargo test --release`) the room for its code.
     let (bytes, limit) =
-        if cfg!(debug_assertions) { (memory.private, 18_000_000) } else { (memory.private + memory.code, 30_000_000) };
+        if cfg!(debug_assertions) { (memory.private, 12_000_000) } else { (memory.private + memory.code, 30_000_000) };
     assert!(bytes < limit, "{memory:?}");
     Ok(())
 }

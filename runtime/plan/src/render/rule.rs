@@ -1,4 +1,7 @@
-//! Rules of a plan: SQL compiled, FROM and actions resolved, templates held against what the SELECT gives (row X4).
+//! Rules of a plan: SQL compiled, FROM and actions resolved, templates held against what the SELECT gives (row X4), the
+//! rule's own tests run ([`own_tests`]).
+
+mod own_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +39,12 @@ pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>
         check_from(&object, compiled, accepted, scope, &mut findings);
     }
     let actions = actions(&object, rule, compiled.as_ref(), accepted, scope, &mut findings);
+    // What is wrong with the SQL is reported; that its tests fail then says nothing new.
+    let sql_is_right =
+        !findings.iter().any(|finding| finding.severity == Severity::Error && finding.path == "spec.sql");
+    if let Some(compiled) = compiled.as_ref().filter(|_| sql_is_right) {
+        findings.extend(own_tests::run(&object, &rule.spec.tests, compiled));
+    }
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     scope.findings.extend(findings);
     if refused || !rule.spec.enabled {

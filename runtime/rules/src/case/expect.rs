@@ -53,13 +53,23 @@ impl fmt::Display for Expect {
 }
 
 impl Expect {
-    pub(super) fn accepts(&self, outcome: &Outcome, compare: Match, tolerance: Option<f64>) -> bool {
+    /// Whether this is what had to come out.
+    pub fn accepts(&self, outcome: &Outcome, compare: Match, tolerance: Option<f64>) -> bool {
         match outcome {
-            Outcome::NoMatch => self.no_match,
+            Outcome::NoMatch(_) => self.no_match,
             Outcome::Error(_) => self.error,
             Outcome::Output(_) if self.no_match || self.error => false,
             Outcome::Output(output) => self.accepts_output(output, compare, tolerance),
         }
+    }
+
+    /// The first field of the expected row that is another in the output.
+    pub fn differing_field(&self, outcome: &Outcome) -> Option<&str> {
+        let (Some(Json::Object(expected)), Outcome::Output(Value::Map(actual))) = (&self.output, outcome) else {
+            return None;
+        };
+        let same = |field: &str, value| equal(value, actual.get(field).unwrap_or(&Value::Undefined), None);
+        expected.iter().find(|(field, value)| !same(field, value)).map(|(field, _)| field.as_str())
     }
 
     fn accepts_output(&self, output: &Value, compare: Match, tolerance: Option<f64>) -> bool {

@@ -6,11 +6,12 @@ use crate::environment::{Environment, FixedHost};
 use crate::eval::{Scope, operator};
 use crate::event::{Column, Event, EventKind, MapColumns};
 use crate::functions::{self, Nature};
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_CONSTANT_BYTES, MAX_FOLDING_BYTES};
 use crate::plan::{Arithmetic, Expr, Node, PathStep, Place, Root};
 use crate::sql::ast::{self, Binary, ExprKind, Span, Unary};
 use crate::value::compare::Comparison;
 use crate::value::path::Step;
+use crate::value::weight::{VALUE_BYTES, Weight};
 use crate::value::{Map, Text, Value};
 
 impl Checker<'_> {
@@ -22,7 +23,7 @@ impl Checker<'_> {
             ExprKind::Text(text) => Node::Constant(Value::from(text.as_str())),
             ExprKind::Path(path) => Node::Place(self.place(path)),
             ExprKind::Slice(path, from, to) => self.slice(path, *from, *to, &expr.span),
-            ExprKind::Range(from, to) => match operator::range(*from, *to, &Limits::default()) {
+            ExprKind::Range(from, to) => match self.range(*from, *to) {
                 Ok(list) => Node::Constant(list),
                 Err(message) => {
                     self.findings.push(Diagnostic::error(expr.span.clone(), message));
@@ -58,6 +59,30 @@ impl Checker<'_> {
 
     fn exprs(&mut self, exprs: &[ast::Expr]) -> Vec<Expr> {
         exprs.iter().map(|expr| self.expr(expr)).collect()
+    }
+
+    /// The elements of a range, which the rule keeps.
+    fn range(&mut self, from: i128, to: i128) -> Result<Value, String> {
+        let limits = Limits::default();
+        let count = to.saturating_sub(from).saturating_add(1);
+        let room = (MAX_CONSTANT_BYTES - self.constant_bytes) / VALUE_BYTES;
+        if count > room as i128 && count <= limits.list_items as i128 {
+            let most = MAX_CONSTANT_BYTES / VALUE_BYTES;
+            return Err(format!("the ranges and constants of a rule have at most {most} elements together"));
+        }
+        let list = operator::range(from, to, &limits)?;
+        self.keep(&list);
+        Ok(list)
+    }
+
+    /// Whether there is room for another constant in the rule.
+    fn keep(&mut self, value: &Value) -> bool {
+        let mut weight = Weight::default();
+        let fits = weight.add(value, MAX_CONSTANT_BYTES - self.constant_bytes).is_ok();
+        if fits {
+            self.constant_bytes += weight.bytes;
+        }
+        fits
     }
 
     fn slice(&mut self, path: &ast::Path, from: i128, to: i128, span: &Span) -> Node {
@@ -189,10 +214,16 @@ impl Checker<'_> {
             _ => true,
         };
         expr.for_each_child(&mut |child| constant &= child.constant().is_some());
-        if !constant {
+        if !constant || self.folding >= MAX_FOLDING_BYTES {
             return expr;
         }
-        match evaluate_constant(&expr) {
+        let limits = Limits { run_bytes: MAX_FOLDING_BYTES - self.folding, ..Limits::default() };
+        let (result, used) = evaluate_constant(&expr, &limits);
+        self.folding = self.folding.saturating_add(used);
+        match result {
+            // Too much work, or too much to keep, is done when the rule runs.
+            _ if self.folding > MAX_FOLDING_BYTES => expr,
+            Ok(value) if !self.keep(&value) => expr,
             Ok(value) => Expr { node: Node::Constant(value), span: expr.span },
             Err(message) => {
                 self.findings.push(Diagnostic::warning(expr.span.clone(), format!("this always fails: {message}")));
@@ -202,13 +233,15 @@ impl Checker<'_> {
     }
 }
 
-fn evaluate_constant(expr: &Expr) -> Result<Value, String> {
-    let Ok(columns) = MapColumns::new(Map::new()) else { return Ok(Value::Undefined) };
+/// The value of a constant expression, and the work it took.
+fn evaluate_constant(expr: &Expr, limits: &Limits) -> (Result<Value, String>, usize) {
+    let Ok(columns) = MapColumns::new(Map::new()) else { return (Ok(Value::Undefined), 0) };
     let event = Event::new(&columns);
-    let (host, limits) = (FixedHost::default(), Limits::default());
-    let mut env = Environment::new(&host, &limits, "");
+    let host = FixedHost::default();
+    let mut env = Environment::new(&host, limits, "");
     let scope = Scope { event: &event, row: None, row_falls_through: false, bound: None };
-    expr.value(&scope, &mut env).map_err(|raised| raised.message)
+    let result = expr.value(&scope, &mut env).map_err(|raised| raised.message);
+    (result, env.used.bytes)
 }
 
 fn binary(op: Binary, left: Box<Expr>, right: Box<Expr>) -> Node {

@@ -3,7 +3,7 @@
 use super::operator::{self, arithmetic};
 use super::{Raised, Scope};
 use crate::environment::Environment;
-use crate::functions::Call;
+use crate::functions::{Call, Nature};
 use crate::plan::{Expr, Node};
 use crate::topic;
 use crate::value::compare::{compare, same};
@@ -23,7 +23,9 @@ impl Expr {
             }
             Node::List(items) => {
                 let items = items.iter().map(|item| item.value(scope, env)).collect::<Result<_, _>>()?;
-                Ok(Value::list(items))
+                let list = Value::list(items);
+                env.check_built(&list).map_err(|message| Raised::new(&self.span, message))?;
+                Ok(list)
             }
             Node::Call { args, .. } => self.call(args, scope, env),
             Node::Minus(operand) => {
@@ -137,9 +139,17 @@ impl Expr {
             many = args.iter().map(|arg| arg.value(scope, env)).collect::<Result<_, _>>()?;
             &many
         };
+        env.spend_on(values);
         let mut call = Call { event: scope.event, env, prepared: prepared.as_deref() };
-        (function.code)(&mut call, values)
-            .map_err(|error| Raised::new(&self.span, format!("{}: {error}", function.name)))
+        let result = (function.code)(&mut call, values)
+            .map_err(|error| Raised::new(&self.span, format!("{}: {error}", function.name)))?;
+        // Columns and stored values have their limits elsewhere.
+        if function.nature == Nature::Pure {
+            env.check_size(&result).map_err(|message| Raised::new(&self.span, message))?;
+        }
+        env.spend_on(std::slice::from_ref(&result));
+        env.check_spent().map_err(|message| Raised::new(&self.span, message))?;
+        Ok(result)
     }
 }
 

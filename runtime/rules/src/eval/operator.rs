@@ -115,11 +115,7 @@ pub(crate) fn to_text(value: &Value) -> Text {
             let _ = write!(out, "{value}");
             Text::from(out)
         }
-        Value::Float(value) => {
-            let mut out = String::new();
-            number::write_float(*value, &mut out);
-            Text::from(out)
-        }
+        Value::Float(value) => Text::from(number::float_text(*value, number::DECIMALS)),
         Value::List(_) | Value::Map(_) => Text::from(value.to_json()),
     }
 }

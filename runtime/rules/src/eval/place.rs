@@ -65,12 +65,17 @@ impl Place {
             node = match enter(document, node, step) {
                 Some(inside) => inside,
                 // A string inside the payload may itself be JSON.
-                None => match document.string(node) {
-                    Some(text) => return Ok(self.walk_from(at, &Value::Text(text), scope, env)),
-                    None => return Ok(Value::Undefined),
-                },
+                None => {
+                    env.spend(document.take_passed());
+                    return Ok(match document.string(node) {
+                        Some(text) => self.walk_from(at, &Value::Text(text), scope, env),
+                        None => Value::Undefined,
+                    });
+                }
             };
         }
+        env.spend(document.take_passed());
+        env.spend_steps(document.size(node) - 1);
         Ok(document.value(node))
     }
 
@@ -91,6 +96,9 @@ impl Place {
     fn walk_from(&self, skip: usize, value: &Value, scope: &Scope<'_>, env: &mut Environment<'_>) -> Value {
         let mut value = value.clone();
         for step in &self.steps[skip..] {
+            if let Value::Text(text) = &value {
+                env.spend(text.len());
+            }
             value = match step {
                 PathStep::Fixed(step) => path::get(&value, step),
                 PathStep::Variable(_) => path::get(&value, &step.resolve(scope, env)),

@@ -66,9 +66,7 @@ fn float(args: Args<'_>) -> Computed {
 }
 
 fn float2str(args: Args<'_>) -> Computed {
-    let mut text = String::new();
-    number::write_float_decimals(args.float(0)?, decimals(args)?, &mut text);
-    Ok(Value::from(text))
+    Ok(Value::from(number::float_text(args.float(0)?, decimals(args)?)))
 }
 
 fn decimals(args: Args<'_>) -> Result<usize, FunctionError> {

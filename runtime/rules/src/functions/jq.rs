@@ -28,8 +28,8 @@ use value::Val;
 
 pub(super) const FUNCTIONS: &[Function] = &[function!("jq" ("program, value [, timeout]") 2..=3, Reads,
         "The outputs of a jq program over a value (a text is read as JSON first), as a list. Error when the program \
-         fails, or runs longer than `timeout` milliseconds (10,000). Files, environment variables and `input` are not \
-         available.",
+         fails, or runs longer than `timeout` milliseconds (10,000, which is also the most for all programs that run for \
+         one event). Files, environment variables and `input` are not available.",
         "jq('.a[] + 1', '{\"a\": [1, 2]}')" => "[2,3]", jq)];
 
 /// A compiled program.
@@ -114,9 +114,10 @@ pub(super) fn prepare(constant: Option<&Value>) -> Result<Option<Prepared>, Func
 fn jq(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
     let args = Args(args);
     let timeout = match args.given(2) {
-        Some(_) => Duration::from_millis(args.count(2)? as u64).min(call.env.limits.jq_timeout),
+        Some(_) => Duration::from_millis(args.count(2)? as u64),
         None => call.env.limits.jq_timeout,
     };
+    let timeout = timeout.min(call.env.limits.jq_timeout.saturating_sub(call.env.used.jq));
     let input = match args.any(1) {
         Value::Text(text) => match Value::from_json(text) {
             Ok(decoded) => decoded,
@@ -131,16 +132,18 @@ fn jq(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
         compiled = compile(args.text(0)?)?;
         &compiled
     };
+    let started = call.env.host.monotonic();
     let outputs = protected(|| {
-        let deadline = call.env.host.monotonic() + timeout;
+        let deadline = started + timeout;
         let world = World { lut: &program.filter.lut, host: call.env.host, deadline };
         let run = |stack| {
             let _running = guard::start(call.env.limits, stack);
             program.run(Val::from_value(&input), world)
         };
         if program.deep { stacker::grow(STACK_BYTES, || run(STACK_BYTES / 4)) } else { run(SPARE_STACK_BYTES) }
-    })?;
-    Ok(Value::list(outputs))
+    });
+    call.env.used.jq += call.env.host.monotonic().saturating_sub(started);
+    Ok(Value::list(outputs?))
 }
 
 fn compile(program: &str) -> Result<Program, FunctionError> {

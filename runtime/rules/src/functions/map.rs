@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Args, Computed, Function, FunctionError, function};
+use super::{Args, Call, Computed, Function, FunctionError, function};
+use crate::limits::MAX_VALUE_DEPTH;
 use crate::value::path::{self, Step};
 use crate::value::{Map, Text, Value};
 
@@ -11,11 +12,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function!("map_get" ("path, map [, default]") 2..=3, Pure, "The value at a dotted path of a map; `default` (else undefined) when there is none.",
         "map_get('a.b', '{\"a\": {\"b\": 1}}')" => "1", |_, args| get(Args(args), &dotted(Args(args))?)),
     function!("map_put" ("path, value, map") 3..=3, Pure, "The map with the value at a dotted path set.",
-        "map_put('a.b', 1, map_new())" => "{\"a\":{\"b\":1}}", |_, args| put(Args(args), &dotted(Args(args))?)),
+        "map_put('a.b', 1, map_new())" => "{\"a\":{\"b\":1}}", |call, args| put(call, Args(args), &dotted(Args(args))?)),
     function!("mget" ("key, map [, default]") 2..=3, Pure, "The value under exactly this key; `default` (else undefined) when there is none.",
         "mget('a.b', '{\"a.b\": 1}')" => "1", |_, args| get(Args(args), &[literal(Args(args))?])),
     function!("mput" ("key, value, map") 3..=3, Pure, "The map with the value under exactly this key set.",
-        "mput('a.b', 1, map_new())" => "{\"a.b\":1}", |_, args| put(Args(args), &[literal(Args(args))?])),
+        "mput('a.b', 1, map_new())" => "{\"a.b\":1}", |call, args| put(call, Args(args), &[literal(Args(args))?])),
     function!("map_keys" ("map") 1..=1, Pure, "The keys in their order.",
         "map_keys('{\"b\": 1, \"a\": 2}')" => "[\"a\",\"b\"]", |_, args| each(Args(args), |key, _| Value::Text(key.clone()))),
     function!("map_values" ("map") 1..=1, Pure, "The values in the order of their keys.",
@@ -49,9 +50,13 @@ fn get(args: Args<'_>, steps: &[Step]) -> Computed {
     Ok(if found.is_undefined() { args.any(2).clone() } else { found })
 }
 
-fn put(args: Args<'_>, steps: &[Step]) -> Computed {
+fn put(call: &mut Call<'_, '_>, args: Args<'_>, steps: &[Step]) -> Computed {
+    if steps.len() > MAX_VALUE_DEPTH {
+        return Err(FunctionError::Limit { what: "the keys of the path", limit: MAX_VALUE_DEPTH as u128 });
+    }
     let mut map = Value::Map(args.map(2)?);
     path::put(&mut map, steps, args.any(1).clone());
+    call.env.check_built(&map).map_err(FunctionError::Failed)?;
     Ok(map)
 }
 

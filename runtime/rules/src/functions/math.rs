@@ -5,7 +5,7 @@ use super::{Args, Call, Computed, Function, function};
 use crate::eval::operator::{arithmetic, finite};
 use crate::plan::Arithmetic;
 use crate::value::Value;
-use crate::value::compare::same;
+use crate::value::compare::order;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("abs" ("number") 1..=1, Pure, "Distance from zero; an integer stays one.",
@@ -62,8 +62,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "div(7, -2)" => "-3", |call, args| operator(Arithmetic::Div, call, args)),
     function!("mod" ("a, b") 2..=2, Pure, "Remainder of a division of integers, with the sign of `a`. Error when `b` is 0.",
         "mod(-5, 2)" => "-1", |call, args| operator(Arithmetic::Mod, call, args)),
-    function!("eq" ("a, b") 2..=2, Pure, "Whether both are the same, without conversion: `1` is not `1.0`.",
-        "eq(1, '1')" => "false", |_, args| Ok(Value::Bool(same(Args(args).any(0), Args(args).any(1))))),
+    function!("eq" ("a, b") 2..=2, Pure, "Whether both are the same: numbers by value (`1` is `1.0`), nothing else converted.",
+        "eq(1, '1')" => "false", |_, args| Ok(Value::Bool(order(Args(args).any(0), Args(args).any(1)).is_eq()))),
 ];
 
 fn abs(args: Args<'_>) -> Computed {

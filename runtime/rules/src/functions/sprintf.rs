@@ -1,5 +1,7 @@
 //! `sprintf` with the directives of Erlang's `io_lib:format`: `~F.P.PadModC`.
 
+mod number;
+
 use std::fmt::Write;
 
 use super::args::failed;
@@ -11,8 +13,9 @@ use crate::value::Value;
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("sprintf" ("format, …") 1..=usize::MAX, Pure,
         "The format with its directives replaced by the arguments: `~s` and `~ts` text, `~p` and `~w` any value as \
-         Erlang prints it, `~b` integer (`~.16b` to base 16), `~f` `~e` `~g` float (`~.2f` with two decimals), `~c` \
-         character, `~i` nothing, `~n` new line, `~~` tilde. `~10s` fills to a width, `~-10s` on the other side.",
+         Erlang prints it (`~w` with texts as bytes), `~b` integer (`~.16b` to base 16, `~.16+` with the base before it, \
+         `~.16x` with a prefix from the next argument; `~B` `~#` `~X` with large digits), `~f` `~e` `~g` float (`~.2f` \
+         with two decimals), `~c` character, `~i` nothing, `~n` new line, `~~` tilde. `~10s` fills to a width, `~-10s` on the other side.",
         "sprintf('~ts is ~.1f', 'it', 2.55)" => "\"it is 2.5\"", |call, args| format(call, Args(args), &args[1..])),
     function!("sprintf_s" ("format, list") 2..=2, Pure, "The same as `sprintf` with the arguments in a list.",
         "sprintf_s('~b%', [50])" => "\"50%\"", |call, args| format(call, Args(args), Args(args).list(1)?)),
@@ -115,7 +118,8 @@ impl<'a> Formatter<'a> {
                 return Ok(());
             }
             's' => self.text(directive)?,
-            'p' | 'w' | 'P' | 'W' => erlang(self.next()?, directive.unicode),
+            'p' => erlang(self.next()?, if directive.unicode { Texts::Unicode } else { Texts::Ascii }),
+            'w' => erlang(self.next()?, Texts::Bytes),
             'c' => self.character(directive)?,
             'b' | 'B' | '#' | '+' | 'x' | 'X' => self.integer(directive)?,
             'f' | 'e' | 'g' => self.float(directive)?,
@@ -142,27 +146,23 @@ impl<'a> Formatter<'a> {
         }
     }
 
-    fn character(&mut self, directive: &Directive) -> Result<String, FunctionError> {
-        let character = match self.next()? {
-            Value::Int(code) => u32::try_from(*code).ok().and_then(char::from_u32),
-            _ => None,
-        };
-        let times = directive.precision.or(directive.width).map_or(1, i64::unsigned_abs);
-        match character {
-            Some(character) => Ok(character.to_string().repeat(times as usize)),
-            None => failed("`~c` needs the number of a character"),
-        }
-    }
-
     fn integer(&mut self, directive: &Directive) -> Result<String, FunctionError> {
-        let Value::Int(value) = self.next()? else { return failed("`~b` needs an integer") };
+        let Value::Int(value) = self.next()? else {
+            return failed(format!("`~{}` needs an integer", directive.letter));
+        };
         let base = directive.precision.unwrap_or(10);
         if !(2..=36).contains(&base) {
             return failed("a base is 2 to 36");
         }
-        let digits = radix(value.unsigned_abs(), base as u32);
-        let digits = if directive.letter == 'B' || directive.letter == 'X' { digits.to_uppercase() } else { digits };
-        Ok(if *value < 0 { format!("-{digits}") } else { digits })
+        let prefix = match directive.letter {
+            'x' | 'X' => to_text(self.next()?).to_string(),
+            '#' | '+' => format!("{base}#"),
+            _ => String::new(),
+        };
+        let digits = number::radix(value.unsigned_abs(), base as u32);
+        let digits = if matches!(directive.letter, 'B' | 'X' | '#') { digits.to_uppercase() } else { digits };
+        let sign = if *value < 0 { "-" } else { "" };
+        Ok(format!("{sign}{prefix}{digits}"))
     }
 
     fn float(&mut self, directive: &Directive) -> Result<String, FunctionError> {
@@ -174,9 +174,21 @@ impl<'a> Formatter<'a> {
         let precision = directive.precision.unwrap_or(6).unsigned_abs().min(253) as usize;
         Ok(match directive.letter {
             'f' => format!("{value:.precision$}"),
-            'g' if value == 0.0 || (0.1..10_000.0).contains(&value.abs()) => format!("{value:.5}"),
-            _ => exponent(&format!("{value:.*e}", precision.saturating_sub(1))),
+            'g' => number::general(value, precision),
+            _ => number::exponential(value, precision),
         })
+    }
+
+    fn character(&mut self, directive: &Directive) -> Result<String, FunctionError> {
+        let character = match self.next()? {
+            Value::Int(code) => u32::try_from(*code).ok().and_then(char::from_u32),
+            _ => None,
+        };
+        let times = directive.precision.or(directive.width).map_or(1, i64::unsigned_abs);
+        match character {
+            Some(character) => Ok(character.to_string().repeat(times as usize)),
+            None => failed("`~c` needs the number of a character"),
+        }
     }
 }
 
@@ -186,26 +198,6 @@ fn skip(rest: &mut std::str::Chars<'_>, wanted: char) -> bool {
         rest.next();
     }
     hit
-}
-
-/// Rust writes `1.5e1`, the reference system `1.5e+1`.
-fn exponent(text: &str) -> String {
-    match text.split_once('e') {
-        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent:0>2}"),
-        Some((digits, exponent)) => format!("{digits}e-{:0>2}", exponent.trim_start_matches('-')),
-        None => text.to_owned(),
-    }
-}
-
-fn radix(mut value: u128, base: u32) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from_digit((value % u128::from(base)) as u32, base).unwrap_or('0'));
-        value /= u128::from(base);
-        if value == 0 {
-            return digits.into_iter().rev().collect();
-        }
-    }
 }
 
 /// Fills to the width, on the right when it is negative; what is too long for `~s` is cut, other text becomes stars.
@@ -231,30 +223,34 @@ fn pad(text: &str, directive: &Directive, out: &mut String) {
     }
 }
 
-/// A value as `~p` prints it.
-fn erlang(value: &Value, unicode: bool) -> String {
+/// Which texts are printed as texts; others are printed as the numbers of their bytes.
+#[derive(Clone, Copy)]
+enum Texts {
+    Bytes,
+    Ascii,
+    Unicode,
+}
+
+/// A value as `~p` and `~w` print it.
+fn erlang(value: &Value, texts: Texts) -> String {
     match value {
-        Value::Text(text) if text.is_ascii() && text.chars().all(|c| !c.is_control()) => {
-            format!("<<{:?}>>", text.as_str())
-        }
-        Value::Text(text) if unicode && text.chars().all(|c| !c.is_control()) => {
-            format!("<<{:?}/utf8>>", text.as_str())
-        }
-        Value::Text(_) | Value::Bytes(_) => {
-            let bytes = value.as_bytes().unwrap_or_default().iter().map(u8::to_string);
-            format!("<<{}>>", bytes.collect::<Vec<_>>().join(","))
-        }
+        Value::Text(text) if !text.chars().any(char::is_control) => match texts {
+            Texts::Ascii | Texts::Unicode if text.is_ascii() => format!("<<{:?}>>", text.as_str()),
+            Texts::Unicode => format!("<<{:?}/utf8>>", text.as_str()),
+            _ => bytes(text.as_bytes()),
+        },
+        Value::Text(_) | Value::Bytes(_) => bytes(value.as_bytes().unwrap_or_default()),
         Value::List(items) => {
-            let items: Vec<String> = items.iter().map(|item| erlang(item, unicode)).collect();
+            let items: Vec<String> = items.iter().map(|item| erlang(item, texts)).collect();
             format!("[{}]", items.join(","))
         }
         Value::Map(map) => {
             let mut out = String::from("#{");
             for (at, (key, value)) in map.sorted().into_iter().enumerate() {
                 let comma = if at > 0 { "," } else { "" };
-                let key = erlang(&Value::Text(key.clone()), unicode);
+                let key = erlang(&Value::Text(key.clone()), texts);
                 // Writing to a String cannot fail.
-                let _ = write!(out, "{comma}{key} => {}", erlang(value, unicode));
+                let _ = write!(out, "{comma}{key} => {}", erlang(value, texts));
             }
             out.push('}');
             out
@@ -262,4 +258,9 @@ fn erlang(value: &Value, unicode: bool) -> String {
         Value::Float(value) => format!("{value:?}"),
         other => to_text(other).to_string(),
     }
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    format!("<<{}>>", bytes.join(","))
 }

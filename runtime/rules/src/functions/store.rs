@@ -7,13 +7,13 @@ use crate::eval::operator::to_text;
 use crate::value::{Text, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function!("kv_store_put" ("key, value") 2..=2, Writes, "Keeps a value for all rules of this pod. True.",
+    function!("kv_store_put" ("key, value") 2..=2, Writes, "Keeps a value for all rules of this pod. True. Error when the store is full: 100,000 keys or 64 MiB.",
         "kv_store_put('a', 1)" => "true", |call, args| put(call, Args(args), Store::Node)),
     function!("kv_store_get" ("key [, default]") 1..=2, Reads, "The value kept under a key; `default` (else undefined) when there is none.",
         "kv_store_get('missing', 0)" => "0", |call, args| get(call, Args(args), Store::Node)),
     function!("kv_store_del" ("key") 1..=1, Writes, "Forgets a key. True.",
         "kv_store_del('a')" => "true", |call, args| delete(call, Args(args), Store::Node)),
-    function!("proc_dict_put" ("key, value") 2..=2, Writes, "Keeps a value for this worker only. True.",
+    function!("proc_dict_put" ("key, value") 2..=2, Writes, "Keeps a value for this worker only. True. Error when the store is full: 100,000 keys or 64 MiB.",
         "proc_dict_put('a', 1)" => "true", |call, args| put(call, Args(args), Store::Worker)),
     function!("proc_dict_get" ("key") 1..=1, Reads, "The value this worker keeps under a key; undefined when there is none.",
         "is_null(proc_dict_get('missing'))" => "true", |call, args| get(call, Args(args), Store::Worker)),

@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
          (`leading`) or both (`both`). Each missing character is replaced by all of `fill`.",
         "pad('abc', 5, 'leading', '*')" => "\"**abc\"", pad),
     function!("replace" ("text, what, by [, which]") 3..=4, Pure, "The text with `what` replaced: `all` (default), the first (`leading`) or the last (`trailing`).",
-        "replace('a-b-c', '-', '+', 'trailing')" => "\"a-b+c\"", |_, args| replace(Args(args))),
+        "replace('a-b-c', '-', '+', 'trailing')" => "\"a-b+c\"", replace),
     function!("find" ("text, what [, which]") 2..=3, Pure, "The rest of the text from the first (`leading`, default) or last (`trailing`) `what` on; empty when there is none.",
         "find('a/b/c', '/')" => "\"/b/c\"", |_, args| find(Args(args))),
     function!("ascii" ("text") 1..=1, Pure, "The first byte of the text as a number. Error when it is empty.",
@@ -108,14 +108,21 @@ fn which(args: Args<'_>, at: usize) -> Result<Option<bool>, FunctionError> {
     }
 }
 
-fn replace(args: Args<'_>) -> Computed {
+fn replace(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
+    let args = Args(args);
     let (text, what, by) = (args.text(0)?, args.text(1)?.as_str(), args.text(2)?.as_str());
     let which = which(args, 3)?;
     if what.is_empty() {
         return Ok(Value::Text(text.clone()));
     }
     let place = match which {
-        None => return Ok(Value::from(text.replace(what, by))),
+        None => {
+            let (found, limit) = (text.matches(what).count(), call.env.limits.output_bytes);
+            if found.saturating_mul(by.len()) > limit {
+                return Err(FunctionError::Limit { what: "the result in bytes", limit: limit as u128 });
+            }
+            return Ok(Value::from(text.replace(what, by)));
+        }
         Some(true) => text.find(what),
         Some(false) => text.rfind(what),
     };

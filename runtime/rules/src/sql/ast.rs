@@ -118,85 +118,69 @@ pub enum ExprKind {
     },
 }
 
-/// Operators with one operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unary {
-    /// `-`
-    Minus,
-    /// `+`
-    Plus,
-    /// `NOT`
-    Not,
-}
-
-/// Operators with two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binary {
-    /// `OR`
-    Or,
-    /// `AND`
-    And,
-    /// `=`
-    Equal,
-    /// `!=`, `<>`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `=~`
-    Matches,
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `div`
-    Div,
-    /// `mod`
-    Mod,
-}
-
-impl Binary {
-    /// How tightly it binds; comparisons (3) do not chain.
-    pub fn precedence(self) -> u8 {
-        match self {
-            Self::Or => 0,
-            Self::And => 1,
-            Self::Add | Self::Subtract => 4,
-            Self::Multiply | Self::Divide | Self::Div | Self::Mod => 5,
-            _ => 3,
+/// Makes an enum of operators from the table that the parser, the printer and the reference share: text, precedence,
+/// what it does, an example and the JSON of its value.
+macro_rules! operators {
+    ($name:ident, $doc:literal, $($variant:ident $text:literal $precedence:literal $description:literal $example:literal => $result:literal;)*) => {
+        #[doc = $doc]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = concat!("`", $text, "`")] $variant),*
         }
-    }
 
-    /// As written in SQL.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Or => "OR",
-            Self::And => "AND",
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Matches => "=~",
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide => "/",
-            Self::Div => "div",
-            Self::Mod => "mod",
+        impl $name {
+            /// Every one of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// How tightly it binds; those of 3, the comparisons, do not chain.
+            pub const fn precedence(self) -> u8 {
+                match self { $(Self::$variant => $precedence),* }
+            }
+
+            /// As written in SQL.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            /// What it does, for the reference.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description),* }
+            }
+
+            /// An expression with it, and the JSON of its value.
+            pub const fn example(self) -> (&'static str, &'static str) {
+                match self { $(Self::$variant => ($example, $result)),* }
+            }
         }
-    }
+    };
 }
+
+operators!(Unary, "Operators with one operand.",
+    Minus "-" 6 "The number with the other sign." "-(1 + 2)" => "-3";
+    Plus "+" 6 "The number itself." "+2" => "2";
+    Not "NOT" 2 "True for `false`; false for anything else, also for what is no boolean." "NOT 1 > 2" => "true";
+);
+
+operators!(Binary, "Operators with two operands.",
+    Or "OR" 0 "Whether one of two conditions holds; the right one is looked at only when the left does not." "1 > 2 OR 1 < 2" => "true";
+    And "AND" 1 "Whether both conditions hold; the right one is looked at only when the left does." "1 > 2 AND 1 < 2" => "false";
+    Equal "=" 3 "Whether both are equal. A number and a string compare as numbers, a boolean and a string as texts; undefined equals only undefined." "'1.0' = 1" => "true";
+    NotEqual "!=" 3 "Whether both differ, also written `<>`. False when one is undefined." "1 != 2" => "true";
+    Less "<" 3 "Whether the left is less. Across types: number < boolean < map < list < string. False when one is undefined." "'a' < 'b'" => "true";
+    LessOrEqual "<=" 3 "Whether the left is less or equal." "2 <= 2.0" => "true";
+    Greater ">" 3 "Whether the left is greater." "'10' > 9" => "true";
+    GreaterOrEqual ">=" 3 "Whether the left is greater or equal." "1 >= 2" => "false";
+    Matches "=~" 3 "Whether the topic on the left matches the topic filter on the right." "'t/1' =~ 't/+'" => "true";
+    Add "+" 4 "Sum of numbers; when either side is a string, both as text, joined." "'a' + 1" => "\"a1\"";
+    Subtract "-" 4 "Difference of numbers." "3 - 1.5" => "1.5";
+    Multiply "*" 5 "Product of numbers." "2 * 3" => "6";
+    Divide "/" 5 "Quotient of numbers, always a float. Raises for a divisor of 0." "4 / 2" => "2.0";
+    Div "div" 5 "Quotient of integers, rounded towards 0. Raises for a divisor of 0." "7 div -2" => "-3";
+    Mod "mod" 5 "Remainder of integers, with the sign of the left. Raises for a divisor of 0." "-7 mod 2" => "-1";
+);
+
+/// Precedence of IN, between that of comparisons; it does not chain either.
+pub const IN_PRECEDENCE: u8 = 3;
 
 /// A name and the way into it.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ pub(super) fn lex(sql: &str) -> Lexed<Vec<Token>> {
     let mut lexer = Lexer { sql, at: 0 };
     let mut tokens = Vec::new();
     loop {
-        lexer.skip_space_and_comments();
+        lexer.skip_space_and_comments()?;
         let start = lexer.at;
         let kind = lexer.token()?;
         let end = kind == Kind::End;
@@ -32,15 +32,21 @@ impl<'s> Lexer<'s> {
         &sql[self.at..]
     }
 
-    fn skip_space_and_comments(&mut self) {
+    /// A comment needs its line break: in SQL that lost its lines on the way, one would hide all that follows.
+    fn skip_space_and_comments(&mut self) -> Lexed<()> {
         loop {
             let rest = self.rest();
             let trimmed = rest.trim_start();
             self.at += rest.len() - trimmed.len();
             if !trimmed.starts_with("--") {
-                return;
+                return Ok(());
             }
-            self.at += trimmed.find('\n').unwrap_or(trimmed.len());
+            let Some(length) = trimmed.find('\n') else {
+                let span = self.at..self.sql.len();
+                return Err(Diagnostic::error(span, "a comment ends with its line, and this one has no line break")
+                    .with_help("end the line, or remove the comment"));
+            };
+            self.at += length;
         }
     }
 

@@ -6,7 +6,7 @@ use super::ast::{Body, Expr, ExprKind, Item, Path, Query, Span, Step, Topic};
 use super::lexer::lex;
 use super::token::{Keyword, Kind, Symbol, Token};
 use crate::diagnostic::Diagnostic;
-use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NESTING, MAX_SQL_BYTES};
+use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NESTING, MAX_SQL_BYTES, MAX_VALUE_DEPTH};
 
 pub(super) type Parsed<T> = Result<T, Diagnostic>;
 
@@ -120,6 +120,12 @@ impl Parser {
                 }
             } else {
                 break;
+            }
+            if steps.len() > MAX_VALUE_DEPTH {
+                let message = format!("the path has more than {MAX_VALUE_DEPTH} steps");
+                return Err(
+                    Diagnostic::error(start..self.previous_end(), message).with_help("no value is nested that deeply")
+                );
             }
         }
         let span = start..self.previous_end();

@@ -2,16 +2,14 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::ast::{Body, Expr, ExprKind, Item, Path, Query, Step, Unary};
+use super::ast::{Body, Expr, ExprKind, IN_PRECEDENCE, Item, Path, Query, Step, Unary};
 use super::lexer::is_name_char;
 use super::token::Keyword;
 
-/// Precedence of NOT, above AND; see [`super::ast::Binary::precedence`] for the rest of the scale.
-const NOT: u8 = 2;
-const COMPARISON: u8 = 3;
-const SUM: u8 = 4;
-const SIGN: u8 = 6;
-const PRIMARY: u8 = 7;
+/// What binds more tightly than IN and the comparisons.
+const SUM: u8 = IN_PRECEDENCE + 1;
+/// Names, literals, calls: what never needs parentheses.
+const PRIMARY: u8 = u8::MAX;
 
 impl Display for Query {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -87,22 +85,17 @@ impl Display for Expr {
                 comma_separated(f, args)?;
                 f.write_char(')')
             }
-            ExprKind::Unary(Unary::Not, operand) => {
-                f.write_str("NOT ")?;
-                operand.within(NOT, f)
-            }
-            // The space keeps `- -a` from becoming a comment.
-            ExprKind::Unary(Unary::Minus, operand) => {
-                f.write_str(if matches!(operand.kind, ExprKind::Unary(..)) { "- " } else { "-" })?;
-                operand.within(SIGN, f)
-            }
-            ExprKind::Unary(Unary::Plus, operand) => {
-                f.write_char('+')?;
-                operand.within(SIGN, f)
+            ExprKind::Unary(op, operand) => {
+                f.write_str(op.text())?;
+                // The space keeps `- -a` from becoming a comment.
+                if *op == Unary::Not || matches!(operand.kind, ExprKind::Unary(..)) {
+                    f.write_char(' ')?;
+                }
+                operand.within(op.precedence(), f)
             }
             ExprKind::Binary(op, left, right) => {
                 let precedence = op.precedence();
-                let chains = precedence != COMPARISON;
+                let chains = precedence != IN_PRECEDENCE;
                 left.within(if chains { precedence } else { precedence + 1 }, f)?;
                 write!(f, " {} ", op.text())?;
                 right.within(precedence + 1, f)
@@ -134,9 +127,8 @@ impl Expr {
     fn precedence(&self) -> u8 {
         match &self.kind {
             ExprKind::Binary(op, ..) => op.precedence(),
-            ExprKind::In { .. } => COMPARISON,
-            ExprKind::Unary(Unary::Not, _) => NOT,
-            ExprKind::Unary(..) => SIGN,
+            ExprKind::In { .. } => IN_PRECEDENCE,
+            ExprKind::Unary(op, _) => op.precedence(),
             _ => PRIMARY,
         }
     }

@@ -1,31 +1,43 @@
 //! Numbers as text and text as numbers (behaviour document §5.2 rule 12).
 
-use std::fmt::Write;
+use std::io::Write;
 
 use super::Value;
 
+/// Most decimals of a float that becomes text.
+pub const DECIMALS: usize = 10;
+
 /// Writes a float the way rules print it: at most ten decimals, trailing zeros trimmed, at least one decimal (`2.0`).
-pub fn write_float(value: f64, out: &mut String) {
-    write_float_decimals(value, 10, out);
+pub fn write_float(value: f64, out: &mut Vec<u8>) {
+    write_float_decimals(value, DECIMALS, out);
 }
 
 /// Writes a float with at most `decimals` decimals, trailing zeros trimmed, at least one decimal.
-pub fn write_float_decimals(value: f64, decimals: usize, out: &mut String) {
+pub fn write_float_decimals(value: f64, decimals: usize, out: &mut Vec<u8>) {
     let start = out.len();
-    // Writing to a String cannot fail.
+    // Writing to a vector cannot fail.
     let _ = write!(out, "{value:.decimals$}");
-    if !out[start..].contains('.') {
-        out.push_str(".0");
+    if !out[start..].contains(&b'.') {
+        out.extend_from_slice(b".0");
         return;
     }
-    let trimmed = out.trim_end_matches('0').len();
-    out.truncate(trimmed);
-    if out.ends_with('.') {
-        out.push('0');
+    while out.ends_with(b"0") {
+        out.pop();
     }
-    if &out[start..] == "-0.0" {
+    if out.ends_with(b".") {
+        out.push(b'0');
+    }
+    if &out[start..] == b"-0.0" {
         out.remove(start);
     }
+}
+
+/// The text of a float as [`write_float_decimals`] writes it.
+pub fn float_text(value: f64, decimals: usize) -> String {
+    let mut out = Vec::new();
+    write_float_decimals(value, decimals, &mut out);
+    // Digits are ASCII.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Writes an integer without going through the formatting machinery for the common small ones.
@@ -82,9 +94,7 @@ mod tests {
     use super::*;
 
     fn float(value: f64) -> String {
-        let mut out = String::new();
-        write_float(value, &mut out);
-        out
+        float_text(value, DECIMALS)
     }
 
     #[test]

@@ -108,6 +108,12 @@ pub(super) fn count(schema: &Value, entries: usize) -> Option<String> {
     }
 }
 
+/// Why an object has too many fields.
+pub(super) fn fields(schema: &Value, fields: usize) -> Option<String> {
+    let max = schema.get("maxProperties").and_then(Value::as_u64).filter(|max| fields as u64 > *max)?;
+    Some(format!("has {fields} fields, the most is {max}"))
+}
+
 /// Why a value of the right type is refused all the same, and what to do.
 pub(super) fn refused(schema: &Value, name: &str, value: &Value) -> Option<(String, Option<String>)> {
     if let Some(choices) = choices(schema) {

@@ -1,5 +1,7 @@
 //! A JSON text with an index of its nodes.
 
+use std::cell::Cell;
+
 use super::super::path::index_from;
 use super::super::{Map, Text, Value, number};
 use super::{JsonError, scan};
@@ -39,13 +41,15 @@ pub(super) struct Node {
 pub struct Document {
     text: Text,
     nodes: Vec<Node>,
+    /// Nodes passed over since the last [`Document::take_passed`].
+    passed: Cell<usize>,
 }
 
 impl Document {
     /// Validates `text` (RFC 8259) and indexes it; one allocation, nothing is decoded yet.
     pub fn parse(text: Text) -> Result<Self, JsonError> {
         let nodes = scan::scan(&text)?;
-        Ok(Self { text, nodes })
+        Ok(Self { text, nodes, passed: Cell::new(0) })
     }
 
     /// The whole document.
@@ -67,7 +71,9 @@ impl Document {
         let text = self.text.as_bytes();
         let mut found = None;
         let mut at = id.0 + 1;
+        let mut passed = 0;
         while at < map.next {
+            passed += 1;
             let name = self.node(NodeId(at));
             let hit = match name.kind {
                 Kind::Plain => {
@@ -81,6 +87,7 @@ impl Document {
             }
             at = name.next;
         }
+        self.passed.set(self.passed.get().saturating_add(passed));
         found
     }
 
@@ -90,9 +97,25 @@ impl Document {
         if node.kind != Kind::List {
             return None;
         }
-        let wanted =
-            if index > 0 { usize::try_from(index - 1).ok()? } else { index_from(index, self.children(id).count())? };
+        let (wanted, counted) = if index > 0 {
+            (usize::try_from(index - 1).ok()?, 0)
+        } else {
+            let count = self.children(id).count();
+            (index_from(index, count)?, count)
+        };
+        let passed = wanted.min((node.next - id.0) as usize) + counted;
+        self.passed.set(self.passed.get().saturating_add(passed));
         self.children(id).nth(wanted)
+    }
+
+    /// Number of nodes from this one on that belong to it.
+    pub(crate) fn size(&self, id: NodeId) -> usize {
+        (self.node(id).next - id.0) as usize
+    }
+
+    /// How many nodes were passed over on the way to keys and elements since the last time.
+    pub(crate) fn take_passed(&self) -> usize {
+        self.passed.take()
     }
 
     /// The text inside a string node; `None` when the node is something else.

@@ -1,0 +1,41 @@
+//! What must not allocate: finding the rules of a topic, however many there are; rendering a template.
+
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use isthmus_rules::trie::FilterTrie;
+use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind, Text, Value};
+
+#[test]
+fn a_topic_is_matched_among_ten_thousand_filters_without_an_allocation() {
+    let mut trie = FilterTrie::new();
+    for number in 0..10_000 {
+        trie.insert(&format!("site-{}/line-{number}/+/state", number % 100), number);
+    }
+    for filter in ["#", "vehicles/#", "vehicles/+/telemetry", "vehicles/7/+", "vehicles/7/telemetry", "+/+/+"] {
+        trie.insert(filter, 1);
+    }
+    let mut found = 0;
+    let counted = allocation_counter::measure(|| {
+        for topic in ["vehicles/7/telemetry", "site-7/line-107/x/state", "a/b/c/d/e/f/g", "$SYS/x", ""] {
+            trie.for_each_match(topic, |value| found += value);
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+    assert!(found > 6, "the topics do match: {found}");
+}
+
+#[test]
+fn a_template_is_rendered_without_an_allocation_beyond_its_output() {
+    let json = r#"{"clientid":"car-7","n":-12,"f":1.25,"t":true,"z":null,"m":{"a":{"b":"x"},"l":[1,2.5,"y"]}}"#;
+    let Ok(Value::Map(map)) = Value::from_json(&Text::from(json)) else { unreachable!() };
+    let row = Row::from(&*map);
+    let mut out = Vec::with_capacity(4096);
+    for kind in [TemplateKind::Action, TemplateKind::Topic] {
+        let text = "cars/${clientid}/${.n}/${f}/${t}/${z}/${m.a.b}/${m.l}/${m.nix}/${nix} ${.}";
+        let template = Template::compile(text, kind).unwrap();
+        let counted = allocation_counter::measure(|| {
+            assert!(template.render(&row, MissingPolicy::Undefined, &mut out).is_ok_and(|rendered| rendered.missing));
+        });
+        assert_eq!(counted.count_total, 0, "{}", String::from_utf8_lossy(&out));
+    }
+}
