@@ -5,18 +5,19 @@ What the operator does in each namespace that it watches; in a ClusterRole when 
 # The five kinds are read, and never changed: they belong to their author.
 - apiGroups: [isthmus.dev]
   resources: [bridges, connectors, sinks, sources, rules]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # What became of them is written to their status, by server-side apply.
 - apiGroups: [isthmus.dev]
   resources: [bridges/status, connectors/status, sinks/status, sources/status, rules/status]
   verbs: [patch]
-# Users, credentials and certificates that the kinds name: checked for their keys and watched for changes. Their content
-# reaches a pod as a volume. Names are not known beforehand, so the rule cannot list them; watchNamespaces narrows it.
+# Users, credentials and certificates that the kinds name, each watched by its name: for its keys, and for changes. The
+# content reaches a pod as a volume. Names are not known beforehand, so the rule cannot list them; watchNamespaces
+# narrows it.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch]
-# The pods of a Bridge, in a Deployment. Server-side apply needs create and patch; an owned object that is no longer
-# wanted is deleted.
+  verbs: [list, watch]
+# The pods of a Bridge, in a Deployment. Here and below: get finds an object of the same name that is not ours,
+# server-side apply needs create and patch, and what is no longer wanted is deleted.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
@@ -40,7 +41,7 @@ What the operator does in each namespace that it watches; in a ClusterRole when 
 # their volume at once.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 # Transitions are told as events; patch counts a repeated one.
 - apiGroups: [events.k8s.io]
   resources: [events]
