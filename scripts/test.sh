@@ -8,6 +8,7 @@ tests/environment/packages.sh
 tests/environment/kafka.sh broker >/dev/null
 tests/environment/kafka.sh tools >/dev/null
 tests/environment/python.sh >/dev/null
+tests/environment/kubernetes.sh >/dev/null
 
 # What the tests run must be what the checkout says.
 cargo build --workspace --bin isthmus

@@ -7,21 +7,23 @@
 //!
 //! What the rest is for:
 //!
-//! * [`environment`] finds the parts that are fetched once (jars, Python packages);
+//! * [`environment`] finds the parts that are fetched or built once (jars, Python packages, a control plane);
+//! * [`kubernetes`] is a real API server with its controllers, and a node that runs pods as processes;
 //! * [`process`] starts programs, keeps what they print, and ends them; [`guard`] ends those that a
 //!   crashed or interrupted test run would leave behind;
 //! * [`condition`] waits for something to become true, with a deadline;
 //! * [`manifest`] renders the resources of a test, [`port`] finds ports for them;
 //! * [`load`] is many devices at once, with a record of what was acknowledged.
 //!
-//! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
-//! not depend on the crates it tests.
+//! The tests themselves are two binaries, a module per subject: `tests/system` treats `isthmus` as
+//! one program, `tests/cluster` is about Kubernetes. This crate does not depend on the crates it tests.
 
 pub mod condition;
 pub mod environment;
 pub mod guard;
 pub mod isthmus;
 pub mod kafka;
+pub mod kubernetes;
 pub mod load;
 pub mod manifest;
 pub mod mosquitto;

@@ -1,0 +1,137 @@
+//! What a schema alone does not tell: texts that match a pattern and texts that do not, objects that
+//! keep a rule and objects that break it. A pattern or rule without an entry here fails the test.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+/// Texts inside and outside, by pattern.
+const PATTERNS: [(&str, &[&str], &[&str]); 7] = [
+    // a name of an object
+    (
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        &["a", "kafka-1", "kafka.north.v2"],
+        &["Kafka", "-kafka", "kafka-", "kafka..north", "kafka_1"],
+    ),
+    // a name of an entry in a list
+    (r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", &["a", "mqtt-2"], &["Mqtt", "-mqtt", "mqtt-", "mqtt.2", "mqtt_2"]),
+    // a duration
+    (r"^([0-9]{1,5}(h|m|s|ms)){1,4}$", &["5s", "5000ms", "4s500ms"], &["5", "5 s", "5sec", "1.5s", "-5s", "1d"]),
+    // a size
+    (
+        r"^[0-9]{1,15}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+        &["1Mi", "1M", "1024Ki", "1048576"],
+        &["1MB", "1 Mi", "1.5Mi", "-1", "1mi", "Mi"],
+    ),
+    // a Kafka server
+    (
+        r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)(:[0-9]{1,5})?$",
+        &["kafka", "kafka:9092", "kafka-0.kafka.svc:9092", "10.0.0.1:9092", "[fd00::1]:9092"],
+        &["kafka:", "kafka:port", "kafka:9092,other:9092", "PLAINTEXT://kafka:9092", "kafka :9092", "fd00::1"],
+    ),
+    // a Kafka topic
+    (
+        r"^[a-zA-Z0-9._-]{1,249}$",
+        &["vehicles", "Vehicles_2.north-1"],
+        &["vehicles/1", "vehicles 1", "véhicules", "${t}"],
+    ),
+    // a consumer group
+    (r"^[a-zA-Z0-9._-]*$", &["", "fleet-1"], &["fleet 1", "fleet/1"]),
+];
+
+/// The examples for a pattern.
+pub fn pattern(pattern: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+    PATTERNS.iter().find(|(known, ..)| *known == pattern).map(|(_, accepted, refused)| (*accepted, *refused))
+}
+
+/// Changes to the object of `every_field.yaml` that keep and that break the rule with this message.
+pub fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
+    let listener = |name: &str, port: u16| json!({"name": name, "port": port});
+    Some(match message {
+        "each listener needs a port of its own" => (
+            vec![json!([listener("one", 1883), listener("two", 1884)])],
+            vec![json!([listener("one", 1883), listener("two", 1883)])],
+        ),
+        "idempotence needs acks AllIsr: set acks to AllIsr, or idempotence to false" => (
+            vec![json!({"idempotence": true, "acks": "AllIsr"}), json!({"idempotence": false, "acks": "None"})],
+            vec![json!({"idempotence": true, "acks": "LeaderOnly"}), json!({"idempotence": null, "acks": "None"})],
+        ),
+        "partitionStrategy KeyDispatch needs a key: set key, or choose another strategy" => (
+            vec![json!({"partitionStrategy": "Random", "key": ""}), json!({"key": null})],
+            vec![json!({"partitionStrategy": "KeyDispatch", "key": ""})],
+        ),
+        "Kafka has no topics called `.` or `..`" => (vec![json!("..."), json!(".a")], vec![json!("."), json!("..")]),
+        "an action is exactly one of sinkRef, republish and console" => (
+            vec![
+                json!({"sinkRef": null, "republish": null, "console": {}}),
+                json!({"sinkRef": null, "republish": {"topic": "a"}, "console": null}),
+                json!({"sinkRef": {"name": "a"}, "republish": null, "console": null}),
+            ],
+            vec![
+                json!({"sinkRef": null, "republish": null, "console": null}),
+                json!({"sinkRef": {"name": "a"}, "republish": {"topic": "a"}, "console": null}),
+                json!({"sinkRef": {"name": "a"}, "republish": null, "console": {}}),
+            ],
+        ),
+        _ => return None,
+    })
+}
+
+/// The nearest values below and above a range of durations or sizes, where there are any.
+pub fn outside(min: &str, max: &str) -> Result<Vec<String>> {
+    let below = match (min, size(min)) {
+        ("0s", _) => None,
+        ("1s", _) => Some("999ms".to_owned()),
+        (_, Some(bytes)) => Some((bytes - 1).to_string()),
+        _ => Some(format!("{}ms", min.trim_end_matches("ms").parse::<u32>().context("a new lower bound")? - 1)),
+    };
+    let above = size(max).map_or_else(|| format!("{max}1ms"), |bytes| (bytes + 1).to_string());
+    Ok(below.into_iter().chain([above]).collect())
+}
+
+/// A size in bytes; none for a duration.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "Ki" => 10,
+        "Mi" => 20,
+        "Gi" => 30,
+        "Ti" => 40,
+        _ => return None,
+    };
+    Some(digits.parse::<u64>().ok()? << shift)
+}
+
+/// Another entry for a list like this one, different for each number.
+pub fn another(entry: &Value, key: Option<&str>, number: u64) -> Value {
+    let mut entry = entry.clone();
+    match key {
+        Some(key) => entry[key] = json!(format!("n{number}")),
+        None => entry = json!(format!("n{number}")),
+    }
+    if entry["port"].is_number() {
+        entry["port"] = json!(1000 + number);
+    }
+    entry
+}
+
+/// Whether an object has a value for exactly one of its fields.
+pub fn is_union(schema: &Value) -> bool {
+    let mut rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
+    rules.any(|rule| rule["message"].as_str().is_some_and(|message| message.contains("exactly one of")))
+}
+
+/// A text of this length.
+pub fn filler(length: usize) -> String {
+    "x".repeat(length)
+}
+
+/// A value as the report shows it.
+pub fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.len() <= 100 {
+        text
+    } else {
+        format!("{}… ({} bytes)", text.chars().take(60).collect::<String>(), text.len())
+    }
+}
