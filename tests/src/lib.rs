@@ -8,7 +8,7 @@
 //! What the rest is for:
 //!
 //! * [`environment`] finds the parts that are fetched or built once (jars, Python packages, a control plane);
-//! * [`kubernetes`] is a real API server with its controllers, and a node that runs pods as processes;
+//! * [`operator`] is the operator as a process, [`kubernetes`] a real API server with its controllers, and a node that runs pods as processes;
 //! * [`process`] starts programs, keeps what they print, and ends them; [`guard`] ends those that a
 //!   crashed or interrupted test run would leave behind;
 //! * [`condition`] waits for something to become true, with a deadline;
@@ -28,6 +28,7 @@ pub mod load;
 pub mod manifest;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod operator;
 pub mod port;
 pub mod process;
 pub mod python;

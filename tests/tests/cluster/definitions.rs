@@ -1,65 +1,17 @@
 //! The CustomResourceDefinitions on a real API server: taken, unchanged by it, and shown to users.
 
-use std::sync::OnceLock;
-use std::time::Duration;
-
-use anyhow::{Context as _, anyhow, ensure};
-use isthmus_tests::condition::eventually;
+use anyhow::Context as _;
+use isthmus_tests::Result;
 use isthmus_tests::kubernetes::{ControlPlane, Namespace};
-use isthmus_tests::{Result, environment};
 use serde_json::{Value, json};
 
-/// How long the API server may take to serve new kinds.
-const SERVED: Duration = Duration::from_secs(60);
+use crate::shared;
 
 const EVERY_FIELD: &str = include_str!("every_field.yaml");
 
-/// The shared control plane, with the definitions of the checkout.
-pub fn installed() -> Result<&'static ControlPlane> {
-    static INSTALLED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
-    let control_plane = ControlPlane::shared()?;
-    let installed = INSTALLED.get_or_init(|| install(control_plane).map_err(|error| format!("{error:#}")));
-    installed.clone().map_err(|error| anyhow!("{error}"))?;
-    Ok(control_plane)
-}
-
-/// Applies the definitions and waits until the API server serves their kinds.
-pub fn install(control_plane: &ControlPlane) -> Result<()> {
-    let kubectl = control_plane.kubectl();
-    kubectl.run(&["apply", "-f", &folder()])?;
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "-f", &folder()];
-    kubectl.run(&wait)?;
-    // Established is said a moment before every path answers.
-    eventually("every kind is served", SERVED, || {
-        for definition in committed(control_plane)? {
-            let plural = &definition["spec"]["names"]["plural"];
-            let path = format!("/apis/isthmus.dev/v1alpha1/{}", plural.as_str().context("no plural")?);
-            let answer = control_plane.api().get(&path)?;
-            ensure!(answer.code == 200, "{path}: {}", answer.body);
-        }
-        Ok(())
-    })
-}
-
-fn folder() -> String {
-    environment::checkout("crds/yaml").display().to_string()
-}
-
-/// The definitions as the files have them.
-pub fn committed(control_plane: &ControlPlane) -> Result<Vec<Value>> {
-    as_json(control_plane, &["-f", &folder()], "")
-}
-
 /// The manifests of `every_field.yaml`.
 pub fn every_field(control_plane: &ControlPlane) -> Result<Vec<Value>> {
-    as_json(control_plane, &["-f", "-"], EVERY_FIELD)
-}
-
-/// Manifests as kubectl reads them, without the API server's defaults.
-fn as_json(control_plane: &ControlPlane, files: &[&str], input: &str) -> Result<Vec<Value>> {
-    let arguments = [&["create", "--dry-run=client", "--validate=false", "-o", "json"], files].concat();
-    let text = control_plane.kubectl().run_with(&arguments, input)?;
-    serde_json::Deserializer::from_str(&text).into_iter().map(|object| Ok(object?)).collect()
+    shared::as_json(control_plane, "-", EVERY_FIELD)
 }
 
 /// The names of objects and their versions, which a write changes.
@@ -73,7 +25,7 @@ fn versions(namespace: &Namespace<'_>) -> Result<Vec<(String, String)>> {
 
 #[test]
 fn api_server_takes_the_definitions_and_finds_nothing_to_complain_about() -> Result<()> {
-    let control_plane = installed()?;
+    let control_plane = shared::control_plane()?;
     let list = control_plane.kubectl().get(&["crd"])?;
     let items = list["items"].as_array().context("not a list")?;
     assert_eq!(items.len(), 5);
@@ -93,19 +45,19 @@ fn api_server_takes_the_definitions_and_finds_nothing_to_complain_about() -> Res
 
 #[test]
 fn definitions_come_back_as_they_were_applied() -> Result<()> {
-    let kubectl = installed()?.kubectl();
+    let kubectl = shared::control_plane()?.kubectl();
     for arguments in [&["diff", "-f"][..], &["diff", "--server-side", "--force-conflicts", "-f"]] {
-        let finished = kubectl.attempt(&[arguments, &[&folder()]].concat(), "")?;
+        let finished = kubectl.attempt(&[arguments, &[&shared::definitions()]].concat(), "")?;
         assert_eq!(finished.code, Some(0), "{arguments:?}\n{}", finished.output);
     }
-    let again = kubectl.run(&["apply", "-f", &folder()])?;
+    let again = kubectl.run(&["apply", "-f", &shared::definitions()])?;
     assert!(again.lines().all(|line| line.ends_with(" unchanged")), "{again}");
     Ok(())
 }
 
 #[test]
 fn resources_come_back_as_they_were_applied() -> Result<()> {
-    let control_plane = installed()?;
+    let control_plane = shared::control_plane()?;
     let namespace = Namespace::create(control_plane, "round-trip")?;
     namespace.kubectl().apply(EVERY_FIELD)?;
     for object in every_field(control_plane)? {
@@ -128,7 +80,7 @@ fn resources_come_back_as_they_were_applied() -> Result<()> {
 
 #[test]
 fn new_resource_says_that_nobody_has_looked_at_it() -> Result<()> {
-    let namespace = Namespace::create(installed()?, "unobserved")?;
+    let namespace = Namespace::create(shared::control_plane()?, "unobserved")?;
     namespace.kubectl().apply(EVERY_FIELD)?;
     for plural in ["bridges", "connectors", "sinks", "sources", "rules"] {
         let status = namespace.object(plural, "every-field")?["status"].clone();
@@ -140,7 +92,7 @@ fn new_resource_says_that_nobody_has_looked_at_it() -> Result<()> {
 
 #[test]
 fn kubectl_explain_shows_what_a_field_does() -> Result<()> {
-    let kubectl = installed()?.kubectl();
+    let kubectl = shared::control_plane()?.kubectl();
     let explained = kubectl.run(&["explain", "sink.spec.requestMode"])?;
     for text in ["ENUM:", "Async", "Sync", "a device gets its PUBACK when the record is in the"] {
         assert!(explained.contains(text), "no {text:?} in:\n{explained}");
@@ -154,7 +106,7 @@ fn kubectl_explain_shows_what_a_field_does() -> Result<()> {
 
 #[test]
 fn kubectl_get_lists_all_kinds_with_their_columns() -> Result<()> {
-    let namespace = Namespace::create(installed()?, "columns")?;
+    let namespace = Namespace::create(shared::control_plane()?, "columns")?;
     namespace.kubectl().apply(EVERY_FIELD)?;
     let condition = json!({
         "type": "Ready", "status": "False", "reason": "SinkNotFound", "message": "There is no Sink vehicles.",

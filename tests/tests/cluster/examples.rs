@@ -6,11 +6,11 @@ use anyhow::Context as _;
 use isthmus_tests::kubernetes::Namespace;
 use isthmus_tests::{Result, environment};
 
-use crate::definitions;
+use crate::shared;
 
 #[test]
 fn every_example_applies_unchanged_and_twice() -> Result<()> {
-    let control_plane = definitions::installed()?;
+    let control_plane = shared::control_plane()?;
     let mut examples = 0;
     for entry in fs::read_dir(environment::checkout("examples"))? {
         let path = entry?.path();

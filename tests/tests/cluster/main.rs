@@ -6,4 +6,6 @@
 
 mod definitions;
 mod examples;
+mod node;
 mod schema;
+mod shared;

@@ -12,7 +12,7 @@ use isthmus_tests::kubernetes::Api;
 use serde_json::Value;
 
 use self::case::{Case, cases};
-use crate::definitions;
+use crate::{definitions, shared};
 
 /// What the API server says to this object, which it then forgets.
 fn attempt(api: &Api, plural: &str, object: &Value) -> Result<Option<String>> {
@@ -51,10 +51,10 @@ fn judge(api: &Api, plural: &str, complete: &Value, case: &Case, report: &mut St
 
 #[test]
 fn every_bound_is_enforced_with_a_message_that_names_it() -> Result<()> {
-    let control_plane = definitions::installed()?;
+    let control_plane = shared::control_plane()?;
     let complete = definitions::every_field(control_plane)?;
     let mut report = String::new();
-    for definition in definitions::committed(control_plane)? {
+    for definition in shared::committed(control_plane)? {
         let kind = definition["spec"]["names"]["kind"].as_str().context("a definition without a kind")?;
         let plural = definition["spec"]["names"]["plural"].as_str().context("a definition without a plural")?;
         let object = complete.iter().find(|object| object["kind"] == kind);

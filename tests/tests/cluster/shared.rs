@@ -1,0 +1,95 @@
+//! What the tests of this binary share: one control plane with the definitions, and one node.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, ensure};
+use isthmus_tests::condition::eventually;
+use isthmus_tests::kubernetes::ControlPlane;
+use isthmus_tests::kubernetes::kubelet::Kubelet;
+use isthmus_tests::operator::{self, Operator};
+use isthmus_tests::{Result, environment, isthmus};
+use serde_json::Value;
+
+/// The image of the runtime, which the node has.
+pub const RUNTIME_IMAGE: &str = "isthmus.test/runtime:dev";
+
+/// How long a pod, a rollout or a condition may take on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The shared control plane, with the definitions of the checkout.
+pub fn control_plane() -> Result<&'static ControlPlane> {
+    static INSTALLED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    let control_plane = ControlPlane::shared()?;
+    let installed = INSTALLED.get_or_init(|| install(control_plane).map_err(|error| format!("{error:#}")));
+    installed.clone().map_err(|error| anyhow!("{error}"))?;
+    Ok(control_plane)
+}
+
+/// The node of the shared control plane.
+pub fn kubelet() -> Result<&'static Kubelet> {
+    static KUBELET: OnceLock<std::result::Result<Kubelet, String>> = OnceLock::new();
+    KUBELET
+        .get_or_init(|| Kubelet::start(control_plane()?, images()?).map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow!("{error}"))
+}
+
+/// The images that a node has.
+pub fn images() -> Result<BTreeMap<String, PathBuf>> {
+    Ok(BTreeMap::from([(RUNTIME_IMAGE.to_owned(), isthmus::binary()?.to_owned())]))
+}
+
+/// The folder with the definitions.
+pub fn definitions() -> String {
+    environment::checkout("crds/yaml").display().to_string()
+}
+
+/// Applies the definitions and waits until the API server serves their kinds.
+pub fn install(control_plane: &ControlPlane) -> Result<()> {
+    let kubectl = control_plane.kubectl();
+    kubectl.run(&["apply", "-f", &definitions()])?;
+    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &definitions()])?;
+    // Established is said a moment before every path answers.
+    eventually("every kind is served", PATIENCE, || {
+        for definition in committed(control_plane)? {
+            let plural = definition["spec"]["names"]["plural"].as_str().context("no plural")?;
+            let path = format!("/apis/isthmus.dev/v1alpha1/{plural}");
+            let answer = control_plane.api().get(&path)?;
+            ensure!(answer.code == 200, "{path}: {}", answer.body);
+        }
+        Ok(())
+    })
+}
+
+/// The definitions as the files have them.
+pub fn committed(control_plane: &ControlPlane) -> Result<Vec<Value>> {
+    as_json(control_plane, &definitions(), "")
+}
+
+/// The manifests of a file, or of a text for `-`, as kubectl reads them: without the API server's
+/// defaults.
+pub fn as_json(control_plane: &ControlPlane, file: &str, input: &str) -> Result<Vec<Value>> {
+    let arguments = ["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", file];
+    let text = control_plane.kubectl().run_with(&arguments, input)?;
+    serde_json::Deserializer::from_str(&text).into_iter().map(|object| Ok(object?)).collect()
+}
+
+/// The operator of the shared control plane, with a node for its pods.
+pub fn operator() -> Result<&'static Mutex<Operator>> {
+    static OPERATOR: OnceLock<std::result::Result<Mutex<Operator>, String>> = OnceLock::new();
+    kubelet()?;
+    OPERATOR
+        .get_or_init(|| start_operator().map(Mutex::new).map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow!("{error}"))
+}
+
+fn start_operator() -> Result<Operator> {
+    operator::install(control_plane()?)?;
+    let mut operator = Operator::start(control_plane()?, "isthmus-0", RUNTIME_IMAGE)?;
+    operator.wait_until_ready()?;
+    Ok(operator)
+}
