@@ -168,7 +168,7 @@ fn start_api_server(port: u16, etcd_port: u16, credentials: &Credentials, audit:
             file("tls-private-key-file", "server.key"),
             file("token-auth-file", "tokens.csv"),
             file("service-account-signing-key-file", "accounts.key"),
-            file("service-account-key-file", "accounts.key"),
+            file("service-account-key-file", "accounts.crt"),
         ])
         .args(audit.arguments());
     Process::start("kube-apiserver", &mut command)

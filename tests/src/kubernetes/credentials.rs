@@ -33,7 +33,8 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// A file of these credentials: `ca.crt`, `server.crt`, `server.key`, `accounts.key`, `tokens.csv`.
+    /// A file of these credentials: `ca.crt`, `server.crt`, `server.key`, `accounts.crt`, `accounts.key`,
+    /// `tokens.csv`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -102,7 +103,7 @@ impl Credentials {
             "-addext",
             "subjectAltName=IP:127.0.0.1,DNS:localhost",
         ])?;
-        // Signs the tokens of service accounts; the certificate beside it is not used.
+        // Signs the tokens of service accounts; the certificate is the form in which the public key is read.
         self.openssl(&["req", "-x509", "-subj", "/CN=accounts", "-keyout", "accounts.key", "-out", "accounts.crt"])
     }
 

@@ -35,8 +35,12 @@ impl<'a> Namespace<'a> {
             let answer = control_plane.api().get(&account)?;
             if answer.code == 200 { Ok(()) } else { Err(anyhow!("{}", answer.body)) }
         })?;
-        let kubectl = control_plane.kubectl().in_namespace(&name);
-        Ok(Self { control_plane, name, kubectl })
+        Ok(Self::attach(control_plane, &name))
+    }
+
+    /// One that exists.
+    pub fn attach(control_plane: &'a ControlPlane, name: &str) -> Self {
+        Self { control_plane, name: name.to_owned(), kubectl: control_plane.kubectl().in_namespace(name) }
     }
 
     /// Its name.

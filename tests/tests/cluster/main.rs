@@ -4,8 +4,17 @@
 //! One control plane serves all tests, each in a namespace of its own; those that hurt it start
 //! another one.
 
+mod children;
 mod definitions;
+mod deletion;
 mod examples;
+mod fleet;
 mod node;
+mod outage;
+mod quick_start;
+mod references;
+mod rules;
+mod scale;
 mod schema;
+mod secrets;
 mod shared;
