@@ -115,12 +115,6 @@ pub fn another(entry: &Value, key: Option<&str>, number: u64) -> Value {
     entry
 }
 
-/// Whether an object has a value for exactly one of its fields.
-pub fn is_union(schema: &Value) -> bool {
-    let mut rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
-    rules.any(|rule| rule["message"].as_str().is_some_and(|message| message.contains("exactly one of")))
-}
-
 /// A text of this length.
 pub fn filler(length: usize) -> String {
     "x".repeat(length)
