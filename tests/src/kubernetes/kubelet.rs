@@ -55,7 +55,8 @@ impl Kubelet {
         guard::remove(folder.path())?;
         let api = Api::start(&control_plane.credentials().kubeconfig("node")?)?;
         let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "a test's node"});
-        let node = json!({"metadata": {"name": NAME}, "status": {"conditions": [ready]}});
+        let node =
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME}, "status": {"conditions": [ready]}});
         api.create("/api/v1/nodes", &node)?.object::<Value>()?;
         let node = Arc::new(Node {
             api,
@@ -191,7 +192,8 @@ fn take(node: &Arc<Node>, pods: &mut BTreeMap<String, Sender<Pod>>, pod: Pod) ->
 fn bind(node: &Node, pod: &Pod) -> Result<()> {
     let name = pod.metadata.name.as_deref().context("a pod without a name")?;
     let namespace = pod.metadata.namespace.as_deref().context("a pod without a namespace")?;
-    let binding = json!({"metadata": {"name": name}, "target": {"kind": "Node", "name": NAME}});
+    let target = json!({"apiVersion": "v1", "kind": "Node", "name": NAME});
+    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target});
     let answer = node.api.create(&format!("/api/v1/namespaces/{namespace}/pods/{name}/binding"), &binding)?;
     // It may be bound already, or gone.
     if answer.code != 409 && answer.code != 404 {

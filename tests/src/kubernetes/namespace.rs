@@ -28,7 +28,7 @@ impl<'a> Namespace<'a> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{stem}-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
-        let namespace = json!({"metadata": {"name": &name, "labels": labels}});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": &name, "labels": labels}});
         control_plane.api().create("/api/v1/namespaces", &namespace)?.object::<Value>()?;
         let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
         eventually("the namespace has its default service account", FURNISHED, || {
@@ -66,6 +66,12 @@ impl<'a> Namespace<'a> {
     /// An object of one of our kinds as it is now (`object("bridges", "fleet")`).
     pub fn object(&self, plural: &str, name: &str) -> Result<Value> {
         self.read(&format!("/apis/isthmus.dev/v1alpha1/namespaces/{}/{plural}/{name}", self.name))
+    }
+
+    /// All objects of one of our kinds as they are now.
+    pub fn objects(&self, plural: &str) -> Result<Vec<Value>> {
+        let mut list = self.read(&format!("/apis/isthmus.dev/v1alpha1/namespaces/{}/{plural}", self.name))?;
+        serde_json::from_value(list["items"].take()).context("not a list")
     }
 
     /// An object or list of another kind (`other("apps/v1", "deployments/fleet")`).

@@ -46,11 +46,12 @@ fn api_server_takes_the_definitions_and_finds_nothing_to_complain_about() -> Res
 #[test]
 fn definitions_come_back_as_they_were_applied() -> Result<()> {
     let kubectl = shared::control_plane()?.kubectl();
+    let folder = shared::definitions();
     for arguments in [&["diff", "-f"][..], &["diff", "--server-side", "--force-conflicts", "-f"]] {
-        let finished = kubectl.attempt(&[arguments, &[&shared::definitions()]].concat(), "")?;
+        let finished = kubectl.attempt(&[arguments, &[folder.as_str()]].concat(), "")?;
         assert_eq!(finished.code, Some(0), "{arguments:?}\n{}", finished.output);
     }
-    let again = kubectl.run(&["apply", "-f", &shared::definitions()])?;
+    let again = kubectl.run(&["apply", "-f", &folder])?;
     assert!(again.lines().all(|line| line.ends_with(" unchanged")), "{again}");
     Ok(())
 }

@@ -19,6 +19,8 @@ pub struct Fleet<'a> {
     pub namespace: Namespace<'a>,
     /// The Kafka that the Connector names.
     pub kafka: &'static Kafka,
+    /// Whether it is on the shared cluster, whose operator and node can say what they saw.
+    pub is_shared: bool,
     /// The topic that the Sink `load` writes to.
     pub topic: String,
 }
@@ -47,7 +49,7 @@ impl Fleet<'static> {
         shared::operator()?;
         let kafka = Kafka::shared()?;
         let namespace = Namespace::create(shared::control_plane()?, stem)?;
-        Ok(Self { namespace, kafka, topic: kafka.topic(stem)? })
+        Ok(Self { namespace, kafka, is_shared: true, topic: kafka.topic(stem)? })
     }
 
     /// A fleet with these many pods, applied and ready.
@@ -108,6 +110,15 @@ impl Fleet<'_> {
             ensure!(newest && condition["status"] == status && is_so(condition), "{:#}", object["status"]);
             Ok(condition.clone())
         })
+        .with_context(|| if self.is_shared { self.story() } else { String::new() })
+    }
+
+    /// What the operator and the pods of the shared cluster printed about this namespace.
+    fn story(&self) -> String {
+        let name = self.namespace.name();
+        let (Ok(operator), Ok(kubelet)) = (shared::operator(), shared::kubelet()) else { return String::new() };
+        let lines = operator.process().lines().into_iter().filter(|line| line.contains(name));
+        format!("the operator:\n{}\nthe node:\n{}", lines.collect::<Vec<_>>().join("\n"), kubelet.log(name))
     }
 
     /// The pods of the Bridge, once exactly so many exist and all are ready.
@@ -116,10 +127,10 @@ impl Fleet<'_> {
             let list = self.namespace.other("v1", "pods")?;
             let items = list["items"].as_array().context("not a list")?;
             let ready: Vec<Pod> = items.iter().filter_map(ready).collect();
-            let log = || shared::kubelet().map(|kubelet| kubelet.log(self.namespace.name())).unwrap_or_default();
-            ensure!(items.len() == count && ready.len() == count, "{:#}\n{}", list["items"], log());
+            ensure!(items.len() == count && ready.len() == count, "{:#}", list["items"]);
             Ok(ready)
         })
+        .with_context(|| if self.is_shared { self.story() } else { String::new() })
     }
 
     /// Publishes with an independent client; returns when the pod has acknowledged, which means that

@@ -25,7 +25,14 @@ fn control_plane() -> Result<ControlPlane> {
 
 fn fleet<'a>(control_plane: &'a ControlPlane, stem: &str) -> Result<Fleet<'a>> {
     let kafka = Kafka::shared()?;
-    Ok(Fleet { namespace: Namespace::create(control_plane, stem)?, kafka, topic: kafka.topic(stem)? })
+    let namespace = Namespace::create(control_plane, stem)?;
+    Ok(Fleet { namespace, kafka, is_shared: false, topic: kafka.topic(stem)? })
+}
+
+/// A fleet that exists.
+fn attach<'a>(control_plane: &'a ControlPlane, namespace: &str, topic: &str) -> Result<Fleet<'a>> {
+    let namespace = Namespace::attach(control_plane, namespace);
+    Ok(Fleet { namespace, kafka: Kafka::shared()?, is_shared: false, topic: topic.to_owned() })
 }
 
 /// Who holds the lease.
@@ -95,17 +102,14 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
         fleet.wait_until_ready()?;
         (fleet.namespace.name().to_owned(), fleet.topic.clone())
     };
-    let attach = |control_plane| -> Result<Fleet<'_>> {
-        Ok(Fleet { namespace: Namespace::attach(control_plane, &name), kafka: Kafka::shared()?, topic: topic.clone() })
-    };
-    let before = attach(&control_plane)?.pods(1)?;
+    let before = attach(&control_plane, &name, &topic)?.pods(1)?;
     control_plane.stop_api_server()?;
     for _ in 0..20 {
-        attach(&control_plane)?.publish(&before[0], "meanwhile")?;
+        attach(&control_plane, &name, &topic)?.publish(&before[0], "meanwhile")?;
     }
     ensure!(operator.process_mut().is_running()?, "the operator ended:\n{}", operator.process().output());
     control_plane.start_api_server()?;
-    let fleet = attach(&control_plane)?;
+    let fleet = attach(&control_plane, &name, &topic)?;
     assert_eq!(fleet.kafka.read_all(&fleet.topic)?.len(), 20);
     fleet.namespace.apply(&[fleet.stamp(2)])?;
     fleet.wait_until_ready()?;

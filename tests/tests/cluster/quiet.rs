@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use isthmus_tests::Result;
 use isthmus_tests::condition::{eventually, throughout};
 use isthmus_tests::kubernetes::audit::Entry;
@@ -39,8 +39,7 @@ fn resources() -> Vec<Resource> {
 
 /// How many objects of a kind the operator has not finished with.
 fn unfinished(namespace: &Namespace<'_>, plural: &str) -> Result<usize> {
-    let list = namespace.object(plural, "")?;
-    let items = list["items"].as_array().with_context(|| format!("not a list: {list}"))?;
+    let items = namespace.objects(plural)?;
     let finished = |item: &&Value| item["status"]["observedGeneration"] == item["metadata"]["generation"];
     Ok(items.len() - items.iter().filter(finished).count())
 }

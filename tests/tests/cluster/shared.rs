@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -74,15 +74,23 @@ pub fn committed(control_plane: &ControlPlane) -> Result<Vec<Value>> {
 pub fn as_json(control_plane: &ControlPlane, file: &str, input: &str) -> Result<Vec<Value>> {
     let arguments = ["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", file];
     let text = control_plane.kubectl().run_with(&arguments, input)?;
-    serde_json::Deserializer::from_str(&text).into_iter().map(|object| Ok(object?)).collect()
+    let mut objects = Vec::new();
+    for object in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
+        let mut object = object?;
+        match object["items"].as_array_mut() {
+            Some(items) => objects.append(items),
+            None => objects.push(object),
+        }
+    }
+    Ok(objects)
 }
 
 /// The operator of the shared control plane, with a node for its pods.
-pub fn operator() -> Result<&'static Mutex<Operator>> {
-    static OPERATOR: OnceLock<std::result::Result<Mutex<Operator>, String>> = OnceLock::new();
+pub fn operator() -> Result<&'static Operator> {
+    static OPERATOR: OnceLock<std::result::Result<Operator, String>> = OnceLock::new();
     kubelet()?;
     OPERATOR
-        .get_or_init(|| start_operator().map(Mutex::new).map_err(|error| format!("{error:#}")))
+        .get_or_init(|| start_operator().map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow!("{error}"))
 }

@@ -56,6 +56,7 @@ impl Running {
     pub fn new(node: Arc<Node>, pod: Pod) -> Result<Self> {
         let spec = pod.spec.as_ref().context("a pod without a spec")?;
         let folder = node.folder().join(pod.metadata.uid.as_deref().context("a pod without a uid")?);
+        fs::create_dir_all(&folder)?;
         let volumes = spec.volumes.iter().flatten();
         let volumes = volumes.map(|volume| Volume::create(volume, &folder.join("volumes"))).collect::<Result<_>>()?;
         let containers: Vec<_> = spec.containers.iter().cloned().map(Container::new).collect();
@@ -156,7 +157,10 @@ impl Running {
     fn end(&mut self, grace: Duration) -> Result<()> {
         if self.farewell.is_none() {
             let deadline = Instant::now() + grace;
-            let pause = self.pre_stop(grace)?;
+            let pause = self.pre_stop(grace).unwrap_or_else(|error| {
+                self.node.note(&format!("{}: preStop: {error:#}", self.name()));
+                Duration::ZERO
+            });
             self.farewell = Some(Farewell { ask: Instant::now() + pause, asked: false, deadline });
         }
         let farewell = self.farewell.as_mut().context("just set")?;
