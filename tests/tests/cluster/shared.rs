@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// The image of the runtime, which the node has.
 pub const RUNTIME_IMAGE: &str = "isthmus.test/runtime:dev";
+/// An image whose program ends at once with an error.
+pub const BROKEN_IMAGE: &str = "isthmus.test/runtime:broken";
 
 /// How long a pod, a rollout or a condition may take on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,7 +41,8 @@ pub fn kubelet() -> Result<&'static Kubelet> {
 
 /// The images that a node has.
 pub fn images() -> Result<BTreeMap<String, PathBuf>> {
-    Ok(BTreeMap::from([(RUNTIME_IMAGE.to_owned(), isthmus::binary()?.to_owned())]))
+    let runtime = (RUNTIME_IMAGE.to_owned(), isthmus::binary()?.to_owned());
+    Ok(BTreeMap::from([runtime, (BROKEN_IMAGE.to_owned(), PathBuf::from("/bin/false"))]))
 }
 
 /// The folder with the definitions.
