@@ -38,8 +38,10 @@ impl Entry {
     fn parse(line: &str) -> Result<Option<Self>> {
         let event: Value = serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"))?;
         let object = &event["objectRef"];
-        // Requests for something else than objects: discovery, /readyz.
-        if object.is_null() {
+        // A watch counts when it has begun, anything else when it is over.
+        let stage = if event["verb"] == "watch" { "ResponseStarted" } else { "ResponseComplete" };
+        // Requests for something else than objects (discovery, `/readyz`) have no object.
+        if object.is_null() || event["stage"] != stage {
             return Ok(None);
         }
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -66,7 +68,7 @@ impl Audit {
         let policy = json!({
             "apiVersion": "audit.k8s.io/v1",
             "kind": "Policy",
-            "omitStages": ["RequestReceived", "ResponseStarted"],
+            "omitStages": ["RequestReceived"],
             "rules": [
                 {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
                 {"level": "None"},
@@ -86,8 +88,7 @@ impl Audit {
         ]
     }
 
-    /// What this service account asked for so far, in the order of the answers. A watch is there
-    /// when it has ended.
+    /// What this service account asked for so far, in the order of the answers.
     pub fn entries(&self, namespace: &str, account: &str) -> Result<Vec<Entry>> {
         let user = format!(r#""username":"system:serviceaccount:{namespace}:{account}""#);
         let text = fs::read_to_string(&self.log).with_context(|| format!("cannot read {}", self.log.display()))?;

@@ -44,7 +44,7 @@ fn bridge_without_pods_is_told_apart_from_a_broken_one() -> Result<()> {
     let fleet = Fleet::ready("zero", 1)?;
     fleet.namespace.kubectl().run(&["scale", "bridge/fleet", "--replicas=0"])?;
     fleet.pods(0)?;
-    let ready = fleet.wait("bridges", "fleet", "Ready", "False")?;
+    let ready = fleet.wait_for_reason("bridges", "fleet", "Ready", "False", "ScaledToZero")?;
     let message = ready["message"].as_str().context("no message")?;
     assert!(message.contains("replicas"), "{message}");
     Ok(())

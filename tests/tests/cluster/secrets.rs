@@ -33,7 +33,7 @@ fn missing_secret_is_named_and_its_appearance_is_enough() -> Result<()> {
     let mut resources = fleet.resources(1);
     resources[0] = closed();
     fleet.namespace.apply(&resources)?;
-    let condition = fleet.wait_for_reason("bridges", "fleet", "ResolvedRefs", "False", "SecretNotFound")?;
+    let condition = fleet.wait("bridges", "fleet", "ResolvedRefs", "False")?;
     let message = condition["message"].as_str().context("no message")?;
     assert!(message.contains("users"), "{message}");
     fleet.wait("bridges", "fleet", "Ready", "False")?;

@@ -1,7 +1,9 @@
 //! From a container's spec to a process: what the image, the mounts and the network would have done.
 
+use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -14,55 +16,56 @@ use crate::Result;
 pub struct Place<'a> {
     /// The program that the image would start.
     pub program: &'a Path,
-    /// Where the container may write.
-    pub folder: &'a Path,
+    /// The folder that stands for `/` in the container.
+    pub root: &'a Path,
     /// The pod's address.
     pub ip: Ipv4Addr,
 }
 
-/// The command of a container: paths under its mounts become the folders of the volumes, and "all
-/// addresses" becomes the pod's own.
+/// The command of a container: absolute paths become paths under its root, where the volumes are
+/// mounted, and "all addresses" becomes the pod's own.
 pub fn command(pod: &Pod, container: &Container, volumes: &[Volume], place: &Place<'_>) -> Result<Command> {
-    let mounts = mounts(container, volumes)?;
-    let here = |text: &str| in_place(text, &mounts, place.ip);
+    mount(container, volumes, place.root)?;
     // The first word of `command` is the program's path in the image.
     let words = container.command.iter().flatten().skip(1).chain(container.args.iter().flatten());
-    let mut words: Vec<String> = words.map(|word| here(word)).collect();
+    let mut words: Vec<String> = words.map(|word| place.translate(word)).collect();
     // A container has all addresses to itself, so programs listen on all of them unless told otherwise.
     if words.first().is_some_and(|word| word == "run") && !words.iter().any(|word| word.starts_with("--bind")) {
         words.extend(["--bind".to_owned(), place.ip.to_string()]);
     }
     let mut command = Command::new(place.program);
-    command.args(words).env_clear().current_dir(place.folder).env("TMPDIR", place.folder);
+    command.args(words).env_clear().current_dir(place.root).env("TMPDIR", place.root);
     for variable in container.env.iter().flatten() {
-        command.env(&variable.name, here(&value(pod, variable, place.ip)?));
+        command.env(&variable.name, place.translate(&value(pod, variable, place.ip)?));
     }
     Ok(command)
 }
 
-/// Each mount path and the folder that stands for it, the longest first.
-fn mounts(container: &Container, volumes: &[Volume]) -> Result<Vec<(String, PathBuf)>> {
-    let mut mounts = Vec::new();
+/// Links the folder of each volume to its place under the root.
+fn mount(container: &Container, volumes: &[Volume], root: &Path) -> Result<()> {
     for mount in container.volume_mounts.iter().flatten() {
         let volume = volumes.iter().find(|volume| volume.name == mount.name);
         let folder = &volume.with_context(|| format!("there is no volume {}", mount.name))?.folder;
         let folder = mount.sub_path.as_ref().map_or_else(|| folder.clone(), |path| folder.join(path));
-        mounts.push((mount.mount_path.trim_end_matches('/').to_owned(), folder));
-    }
-    mounts.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-    Ok(mounts)
-}
-
-fn in_place(text: &str, mounts: &[(String, PathBuf)], ip: Ipv4Addr) -> String {
-    for (path, folder) in mounts {
-        if let Some((before, after)) = text.split_once(path.as_str()) {
-            let whole = before.is_empty() || before.ends_with('=');
-            if whole && (after.is_empty() || after.starts_with('/')) {
-                return format!("{before}{}{after}", folder.display());
-            }
+        let place = root.join(mount.mount_path.trim_matches('/'));
+        fs::create_dir_all(place.parent().context("mounted at the root")?)?;
+        // It is there already when the container is started again.
+        if !place.is_symlink() {
+            symlink(folder, place)?;
         }
     }
-    text.replace("0.0.0.0", &ip.to_string())
+    Ok(())
+}
+
+impl Place<'_> {
+    fn translate(&self, text: &str) -> String {
+        let (flag, value) = text.split_once('=').map_or(("", text), |(flag, value)| (flag, value));
+        if !value.starts_with('/') {
+            return text.replace("0.0.0.0", &self.ip.to_string());
+        }
+        let equals = if flag.is_empty() { "" } else { "=" };
+        format!("{flag}{equals}{}{value}", self.root.display())
+    }
 }
 
 fn value(pod: &Pod, variable: &EnvVar, ip: Ipv4Addr) -> Result<String> {
@@ -83,12 +86,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_under_a_mount_and_all_addresses_are_put_in_place() {
-        let mounts = [("/etc/isthmus/plan".to_owned(), PathBuf::from("/tmp/v/plan"))];
-        let here = |text| in_place(text, &mounts, Ipv4Addr::new(127, 64, 0, 1));
-        assert_eq!(here("/etc/isthmus/plan/plan.json"), "/tmp/v/plan/plan.json");
-        assert_eq!(here("--plan=/etc/isthmus/plan"), "--plan=/tmp/v/plan");
-        assert_eq!(here("/etc/isthmus/planning"), "/etc/isthmus/planning");
-        assert_eq!(here("0.0.0.0:9600"), "127.64.0.1:9600");
+    fn absolute_paths_and_all_addresses_are_put_in_place() {
+        let place = Place { program: Path::new("x"), root: Path::new("/tmp/r"), ip: Ipv4Addr::new(127, 64, 0, 1) };
+        assert_eq!(place.translate("/etc/isthmus/plan"), "/tmp/r/etc/isthmus/plan");
+        assert_eq!(place.translate("--plan=/etc/isthmus/plan"), "--plan=/tmp/r/etc/isthmus/plan");
+        assert_eq!(place.translate("0.0.0.0:9600"), "127.64.0.1:9600");
+        assert_eq!(place.translate("info,isthmus=debug"), "info,isthmus=debug");
     }
 }

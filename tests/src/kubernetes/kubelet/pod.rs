@@ -147,7 +147,9 @@ impl Running {
             return Ok(());
         };
         let ip = self.address.ip();
-        let place = Place { program, folder: &self.folder, ip };
+        let root = self.folder.join(&container.spec.name);
+        fs::create_dir_all(&root)?;
+        let place = Place { program, root: &root, ip };
         let command = command::command(&self.pod, &container.spec, &self.volumes, &place)?;
         let name = format!("{}/{}", self.pod.metadata.name.as_deref().unwrap_or_default(), container.spec.name);
         container.start(&name, command, ip)
