@@ -99,7 +99,14 @@ impl Audit {
 
     /// The permissions which that needed, as `VERB GROUP/RESOURCE`.
     pub fn permissions(&self, namespace: &str, account: &str) -> Result<BTreeSet<String>> {
-        let entries = self.entries(namespace, account)?;
-        Ok(entries.iter().map(|entry| format!("{} {}/{}", entry.verb, entry.group, entry.resource)).collect())
+        let mut permissions = BTreeSet::new();
+        for entry in self.entries(namespace, account)? {
+            permissions.insert(format!("{} {}/{}", entry.verb, entry.group, entry.resource));
+            // A server-side apply that makes the object needs the right to create it as well.
+            if entry.verb == "patch" && entry.code == 201 {
+                permissions.insert(format!("create {}/{}", entry.group, entry.resource));
+            }
+        }
+        Ok(permissions)
     }
 }

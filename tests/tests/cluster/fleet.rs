@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use isthmus_tests::Result;
 use isthmus_tests::condition::eventually;
 use isthmus_tests::kafka::{Kafka, Record};
-use isthmus_tests::kubernetes::Namespace;
+use isthmus_tests::kubernetes::{ControlPlane, Namespace};
 use isthmus_tests::manifest::{self, Resource, rule, sink};
 use isthmus_tests::mosquitto::{self, Version::V5};
 use serde_json::{Value, json};
@@ -47,9 +47,7 @@ impl Fleet<'static> {
     /// A fleet in a new namespace of the shared cluster, with nothing applied yet.
     pub fn new(stem: &str) -> Result<Self> {
         shared::operator()?;
-        let kafka = Kafka::shared()?;
-        let namespace = Namespace::create(shared::control_plane()?, stem)?;
-        Ok(Self { namespace, kafka, is_shared: true, topic: kafka.topic(stem)? })
+        Ok(Self { is_shared: true, ..Self::on(shared::control_plane()?, stem)? })
     }
 
     /// A fleet with these many pods, applied and ready.
@@ -62,7 +60,20 @@ impl Fleet<'static> {
     }
 }
 
-impl Fleet<'_> {
+impl<'a> Fleet<'a> {
+    /// A fleet in a new namespace of this control plane, with nothing applied yet.
+    pub fn on(control_plane: &'a ControlPlane, stem: &str) -> Result<Self> {
+        let kafka = Kafka::shared()?;
+        let namespace = Namespace::create(control_plane, stem)?;
+        Ok(Self { namespace, kafka, is_shared: false, topic: kafka.topic(stem)? })
+    }
+
+    /// A fleet that exists.
+    pub fn attach(control_plane: &'a ControlPlane, namespace: &str, topic: &str) -> Result<Self> {
+        let namespace = Namespace::attach(control_plane, namespace);
+        Ok(Self { namespace, kafka: Kafka::shared()?, is_shared: false, topic: topic.to_owned() })
+    }
+
     /// The Bridge, the Connector, the Sink `load`, and the Rule `stamp` in its version 1.
     pub fn resources(&self, replicas: usize) -> Vec<Resource> {
         let connector = manifest::connector().with("kafka.bootstrapServers", json!([self.kafka.bootstrap()]));

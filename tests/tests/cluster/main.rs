@@ -13,6 +13,7 @@ mod node;
 mod outage;
 mod quick_start;
 mod references;
+mod rights;
 mod rollout;
 mod rules;
 mod scale;

@@ -7,9 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, ensure};
 use isthmus_tests::Result;
 use isthmus_tests::condition::eventually;
-use isthmus_tests::kafka::Kafka;
+use isthmus_tests::kubernetes::ControlPlane;
 use isthmus_tests::kubernetes::kubelet::Kubelet;
-use isthmus_tests::kubernetes::{ControlPlane, Namespace};
 use isthmus_tests::operator::{self, NAMESPACE, Operator};
 
 use crate::fleet::Fleet;
@@ -21,18 +20,6 @@ fn control_plane() -> Result<ControlPlane> {
     shared::install(&control_plane)?;
     operator::install(&control_plane)?;
     Ok(control_plane)
-}
-
-fn fleet<'a>(control_plane: &'a ControlPlane, stem: &str) -> Result<Fleet<'a>> {
-    let kafka = Kafka::shared()?;
-    let namespace = Namespace::create(control_plane, stem)?;
-    Ok(Fleet { namespace, kafka, is_shared: false, topic: kafka.topic(stem)? })
-}
-
-/// A fleet that exists.
-fn attach<'a>(control_plane: &'a ControlPlane, namespace: &str, topic: &str) -> Result<Fleet<'a>> {
-    let namespace = Namespace::attach(control_plane, namespace);
-    Ok(Fleet { namespace, kafka: Kafka::shared()?, is_shared: false, topic: topic.to_owned() })
 }
 
 /// Who holds the lease.
@@ -51,7 +38,7 @@ fn second_replica_takes_over_when_the_leader_is_killed() -> Result<()> {
         Operator::start(&control_plane, "operator-0", RUNTIME_IMAGE)?,
         Operator::start(&control_plane, "operator-1", RUNTIME_IMAGE)?,
     ];
-    let fleet = fleet(&control_plane, "leader")?;
+    let fleet = Fleet::on(&control_plane, "leader")?;
     fleet.namespace.apply(&fleet.resources(1))?;
     fleet.wait_until_ready()?;
     let first = leader(&control_plane)?;
@@ -97,19 +84,19 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     let _kubelet = Kubelet::start(&control_plane, shared::images()?)?;
     let mut operator = Operator::start(&control_plane, "operator-0", RUNTIME_IMAGE)?;
     let (name, topic) = {
-        let fleet = fleet(&control_plane, "away")?;
+        let fleet = Fleet::on(&control_plane, "away")?;
         fleet.namespace.apply(&fleet.resources(1))?;
         fleet.wait_until_ready()?;
         (fleet.namespace.name().to_owned(), fleet.topic.clone())
     };
-    let before = attach(&control_plane, &name, &topic)?.pods(1)?;
+    let before = Fleet::attach(&control_plane, &name, &topic)?.pods(1)?;
     control_plane.stop_api_server()?;
     for _ in 0..20 {
-        attach(&control_plane, &name, &topic)?.publish(&before[0], "meanwhile")?;
+        Fleet::attach(&control_plane, &name, &topic)?.publish(&before[0], "meanwhile")?;
     }
     ensure!(operator.process_mut().is_running()?, "the operator ended:\n{}", operator.process().output());
     control_plane.start_api_server()?;
-    let fleet = attach(&control_plane, &name, &topic)?;
+    let fleet = Fleet::attach(&control_plane, &name, &topic)?;
     assert_eq!(fleet.kafka.read_all(&fleet.topic)?.len(), 20);
     fleet.namespace.apply(&[fleet.stamp(2)])?;
     fleet.wait_until_ready()?;
@@ -124,7 +111,7 @@ fn namespace_goes_without_an_operator() -> Result<()> {
     let control_plane = control_plane()?;
     let _kubelet = Kubelet::start(&control_plane, shared::images()?)?;
     let mut operator = Operator::start(&control_plane, "operator-0", RUNTIME_IMAGE)?;
-    let fleet = fleet(&control_plane, "no-operator")?;
+    let fleet = Fleet::on(&control_plane, "no-operator")?;
     fleet.namespace.apply(&fleet.resources(1))?;
     fleet.wait_until_ready()?;
     operator.process_mut().kill()?;
