@@ -6,8 +6,8 @@ use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container as Spec;
-use k8s_openapi::jiff::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

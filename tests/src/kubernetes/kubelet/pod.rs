@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{LifecycleHandler, Pod};
-use k8s_openapi::jiff::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
