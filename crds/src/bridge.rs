@@ -19,6 +19,7 @@ use crate::{
     reference::{LABEL_PATTERN, LocalReference},
     schema::{atomic, between_durations, between_sizes, list_map, map_of_text, rules},
     size::Size,
+    tls::ListenerTls,
 };
 
 /// A fleet of pods that devices connect to with MQTT, and what they are allowed.
@@ -100,7 +101,7 @@ impl Default for BridgeSpec {
             replicas: 1,
             suspend: false,
             image: String::new(),
-            listeners: vec![Listener { name: "mqtt".to_owned(), port: 1883, protocol: Protocol::Mqtt }],
+            listeners: vec![Listener { name: "mqtt".to_owned(), port: 1883, protocol: Protocol::Mqtt, tls: None }],
             authentication: Authentication::default(),
             mqtt: Mqtt::default(),
             drain: Drain::default(),
@@ -128,12 +129,15 @@ pub struct Listener {
     /// What is spoken on the port. MQTT 3.1.1 and 5.0 share it.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Encrypts the port and, when asked for, checks the devices' certificates. Absent: plain TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
 }
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Protocol {
-    /// MQTT 3.1.1 and 5.0 over plain TCP.
+    /// MQTT 3.1.1 and 5.0, over TCP or TLS.
     #[default]
     Mqtt,
 }

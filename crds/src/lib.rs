@@ -2,8 +2,8 @@
 //!
 //! | kind | what it says | refers to |
 //! |---|---|---|
-//! | [`Bridge`] | a fleet of pods, each an MQTT broker with a rule engine and Kafka clients | its users' Secret |
-//! | [`Connector`] | how to reach one Kafka cluster | a Bridge |
+//! | [`Bridge`] | a fleet of pods, each an MQTT broker with a rule engine and Kafka clients | Secrets: its users, its certificates |
+//! | [`Connector`] | how to reach one Kafka cluster | a Bridge, and Secrets for it |
 //! | [`Sink`] | where and how records go to Kafka | a Connector |
 //! | [`Source`] | what comes from Kafka | a Connector |
 //! | [`Rule`] | which messages, reshaped how, go where | a Bridge, and Sinks in its actions |
@@ -25,10 +25,12 @@ pub mod quantity;
 pub mod reference;
 pub mod reference_page;
 pub mod rule;
+pub mod sasl;
 pub mod schema;
 pub mod sink;
 pub mod size;
 pub mod source;
+pub mod tls;
 pub mod yaml;
 
 pub use bridge::{Bridge, BridgeSpec, BridgeStatus};
