@@ -126,7 +126,7 @@ fn finish(crd: &CustomResourceDefinition) -> Value {
             status.insert("default".to_owned(), json!({"observedGeneration": -1}));
         }
         if let Some(root) = schema.as_object_mut().filter(|root| root.get("title") == Some(&json!("Bridge"))) {
-            let rule = json!({"rule": BRIDGE_NAME, "message": BRIDGE_NAME_MESSAGE, "fieldPath": ".metadata.name"});
+            let rule = json!({"rule": BRIDGE_NAME, "message": BRIDGE_NAME_MESSAGE});
             root.insert("x-kubernetes-validations".to_owned(), json!([rule]));
         }
     }

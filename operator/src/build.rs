@@ -12,7 +12,7 @@ mod pod_monitor;
 mod service;
 mod service_account;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use isthmus_api::Bridge;
 use isthmus_plan::Plan;
@@ -34,21 +34,10 @@ pub struct Inputs<'a> {
     pub bridge: &'a Bridge,
     /// What its pods run.
     pub plan: &'a Plan,
-    /// Keys of the Secrets that the plan uses, by Secret.
-    pub secrets: &'a BTreeMap<String, Keys>,
     /// Image of the pods, unless the Bridge names another.
     pub image: &'a str,
     /// Whether the cluster knows `PodMonitor`.
     pub pod_monitors: bool,
-}
-
-/// Which keys of a Secret the pods get.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keys {
-    /// All of them, also those that are added later.
-    All,
-    /// These.
-    Only(BTreeSet<String>),
 }
 
 /// An object as it should be.

@@ -190,7 +190,10 @@ fn shortened(message: &str) -> String {
 pub fn is_about_reference(reason: &str) -> bool {
     matches!(
         reason,
-        finding::reason::REF_NOT_FOUND | finding::reason::REF_NOT_ACCEPTED | finding::reason::REF_OF_OTHER_BRIDGE
+        finding::reason::REF_NOT_FOUND
+            | finding::reason::SECRET_NOT_FOUND
+            | finding::reason::SECRET_KEY_NOT_FOUND
+            | finding::reason::REF_NOT_ACCEPTED | finding::reason::REF_OF_OTHER_BRIDGE
     )
 }
 

@@ -54,6 +54,8 @@ pub struct Namespace {
 /// What is there around one Bridge. Pointers, not copies.
 #[derive(Debug, Default)]
 pub struct Neighbourhood {
+    /// Name of the Bridge, which may not exist.
+    pub name: String,
     /// The Bridge itself, if it exists.
     pub bridge: Option<Stored<Bridge>>,
     /// All Bridges of the namespace that can be read.
@@ -70,6 +72,23 @@ pub struct Neighbourhood {
     pub children: BTreeMap<(ChildKind, String), Arc<Child>>,
     /// Its pods, by name.
     pub pods: Vec<Arc<Pod>>,
+}
+
+impl Neighbourhood {
+    /// The Connectors of this Bridge.
+    pub fn connectors_here(&self) -> impl Iterator<Item = &Stored<Connector>> {
+        self.connectors.iter().filter(|connector| connector.parent() == Parent::Bridge(&self.name))
+    }
+
+    /// Of Sinks or Sources, those of this Bridge. Those whose Connector does not exist belong to the one without a
+    /// name.
+    pub fn of_connectors_here<'a, K: Kind>(&'a self, all: &'a [Stored<K>]) -> impl Iterator<Item = &'a Stored<K>> {
+        let is_here = |name: &str| match self.connectors.iter().find(|connector| connector.name() == name) {
+            Some(connector) => connector.parent() == Parent::Bridge(&self.name),
+            None => self.name.is_empty(),
+        };
+        all.iter().filter(move |stored| matches!(stored.parent(), Parent::Connector(name) if is_here(name)))
+    }
 }
 
 impl Index {
@@ -214,6 +233,7 @@ impl Index {
     /// What is there around a Bridge.
     pub fn neighbourhood(&self, key: &BridgeKey) -> Neighbourhood {
         let mut found = Neighbourhood {
+            name: key.name.clone(),
             children: self.children.get(key).cloned().unwrap_or_default(),
             pods: self.pods.get(key).into_iter().flatten().map(|(_, pod)| Arc::clone(pod)).collect(),
             ..Neighbourhood::default()

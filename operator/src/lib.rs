@@ -29,6 +29,8 @@ pub mod condition;
 pub mod context;
 pub mod crd;
 pub mod figures;
+#[cfg(test)]
+mod fixtures;
 pub mod index;
 pub mod lease;
 pub mod metrics;

@@ -26,10 +26,8 @@ pub const ADMIN_PORT: u16 = 9600;
 pub const PLAN_FOLDER: &str = "/etc/isthmus/plan";
 /// Folder of the Secrets in the pods: a folder for each Secret, a file for each key that is used.
 pub const SECRETS_FOLDER: &str = "/etc/isthmus/secrets";
-/// Key of the plan in its `ConfigMap`.
+/// Key of the plan in its `ConfigMap`, and name of its file.
 pub const PLAN: &str = "plan.json";
-/// Key of a plan that only fits compressed.
-pub const PLAN_GZIP: &str = "plan.json.gz";
 
 /// Name of the `ConfigMap` with the plan of a Bridge.
 pub fn plan_of(bridge: &str) -> String {

@@ -75,13 +75,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let serving = tokio::spawn(admin::serve(listener, told, stop.clone()));
     tracing::info!(address = %args.admin, version = env!("CARGO_PKG_VERSION"), "admin port");
 
-    let work = tokio::spawn(work(args, client, metrics, progress, stop.clone()));
-    stopped().await?;
-    tracing::info!("stopping");
+    let mut work = tokio::spawn(work(args, client, metrics, progress, stop.clone()));
+    let ended = tokio::select! {
+        stopped = stopped() => {
+            stopped?;
+            tracing::info!("stopping");
+            stop.cancel();
+            work.await
+        }
+        ended = &mut work => ended,
+    };
     stop.cancel();
-    work.await??;
     serving.await??;
-    Ok(())
+    ended?
 }
 
 async fn stopped() -> anyhow::Result<()> {

@@ -29,7 +29,7 @@ use crate::{
     condition::{Verdict, reason},
     context::Context,
     index::{BridgeKey, Neighbourhood, child::ChildKind},
-    names, observe,
+    observe,
     status::{
         Blocked,
         pods::programmed,
@@ -84,14 +84,13 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Duration, Visit
     let resources = resources::gather(&around, &secrets);
     let rendered = isthmus_plan::render(&resources, &Options {
         bridge: Some((key.namespace.clone(), key.name.clone())),
-        users_path: secrets.users_path(&around),
     });
     let diagnoses = Diagnoses::of(&around, &rendered.findings);
     let mut failure = None;
     let mut blocked = blocked(&around, &diagnoses, &secrets);
     let mut fresh = around.children.clone();
     if let (None, Some(bridge), Some(plan)) = (&blocked, bridge_of(&around), &rendered.plan) {
-        match apply(context, key, bridge, plan, &secrets, &mut fresh).await {
+        match apply(context, key, bridge, plan, &mut fresh).await {
             Ok(()) => pods::tell(context, &around.pods, &plan.revision, &secrets.version()).await?,
             Err(error) => {
                 blocked = Some(Blocked::Failed(verdict_of(&error)));
@@ -113,7 +112,7 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Duration, Visit
         rollout: rollout_of(&around, &fresh, key, now),
         blocked,
         answers: &answers,
-        revision,
+        plan: rendered.plan.as_ref(),
         outdated: context.cluster.read().outdated.clone(),
         now,
     };
@@ -161,7 +160,11 @@ fn blocked(around: &Neighbourhood, diagnoses: &Diagnoses, secrets: &Secrets) -> 
         );
         return Some(Blocked::Failed(Verdict::unknown(reason::PENDING, message)));
     }
-    (!diagnoses.of_bridge(&bridge.name_any()).is_good()).then_some(Blocked::Bridge)
+    let diagnosis = diagnoses.of_bridge(&bridge.name_any());
+    // Pods that run already go on without a Secret that vanished; new ones would only wait for it.
+    let exists = around.children.keys().any(|(kind, _)| *kind == ChildKind::Deployment);
+    let may_go_on = diagnosis.accepted.is_true() && (diagnosis.resolved.is_true() || exists);
+    (!may_go_on).then_some(Blocked::Bridge)
 }
 
 /// Why children are not as they should be.
@@ -198,13 +201,11 @@ async fn apply(
     key: &BridgeKey,
     bridge: &Bridge,
     plan: &Plan,
-    secrets: &Secrets,
     children: &mut BTreeMap<(ChildKind, String), Arc<crate::index::child::Child>>,
 ) -> Result<(), Failure> {
     let inputs = Inputs {
         bridge,
         plan,
-        secrets: &secrets.mounted(plan),
         image: &context.image,
         pod_monitors: context.cluster.read().pod_monitors,
     };
@@ -251,9 +252,4 @@ fn rollout_of(
         &pods,
         now,
     ))
-}
-
-/// Where the pods find the files of a Secret.
-fn folder_of(secret: &str) -> String {
-    format!("{}/{secret}", names::SECRETS_FOLDER)
 }

@@ -11,7 +11,8 @@ use crate::schema::{map_of_text, rules};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = rules(&[(
-    "self.externalTrafficPolicy == 'Cluster' || self.type != 'ClusterIP'",
+    // The default of the whole, `{}`, is held against the rule as it stands, before the fields' own defaults.
+    "!has(self.externalTrafficPolicy) || self.externalTrafficPolicy == 'Cluster' || has(self.type) && self.type != 'ClusterIP'",
     "externalTrafficPolicy Local needs a Service that is reached from outside: set type to NodePort or LoadBalancer",
     ".externalTrafficPolicy",
 )]))]

@@ -22,6 +22,7 @@ fn build_within(plan: &Plan, limit: usize) -> Result<ConfigMap, BuildError> {
         let data = BTreeMap::from([(names::PLAN.to_owned(), text)]);
         return Ok(ConfigMap { data: Some(data), ..ConfigMap::default() });
     }
+    // Under the same key, so that the pods look for one file: they recognise what is compressed by its first bytes.
     // The header of the format has no time in it here: equal plans are equal bytes.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(text.as_bytes())?;
@@ -29,7 +30,7 @@ fn build_within(plan: &Plan, limit: usize) -> Result<ConfigMap, BuildError> {
     if compressed.len() > limit {
         return Err(BuildError::PlanTooLarge { size: compressed.len(), limit });
     }
-    let data = BTreeMap::from([(names::PLAN_GZIP.to_owned(), ByteString(compressed))]);
+    let data = BTreeMap::from([(names::PLAN.to_owned(), ByteString(compressed))]);
     Ok(ConfigMap { binary_data: Some(data), ..ConfigMap::default() })
 }
 

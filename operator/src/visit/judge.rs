@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use isthmus_api::Rule;
+use isthmus_plan::Plan;
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use crate::{
     condition::{Holds, Verdict, kind, reason},
@@ -29,8 +31,8 @@ pub(super) struct Judgement<'a> {
     pub(super) blocked: Option<Blocked>,
     /// What ready pods say.
     pub(super) answers: &'a [Answer],
-    /// Revision of the plan.
-    pub(super) revision: String,
+    /// What the pods should run.
+    pub(super) plan: Option<&'a Plan>,
     /// Definitions that are older than ours.
     pub(super) outdated: BTreeMap<String, String>,
     pub(super) now: Timestamp,
@@ -65,12 +67,14 @@ impl Judgement<'_> {
         }
     }
 
-    /// Whether the pods run a resource.
-    fn programmed(&self, diagnosis: &Diagnosis) -> Verdict {
-        if !diagnosis.accepted.is_true() {
+    /// Whether the pods run a resource, which may be part of the plan in spite of what is wrong with it (a Secret that
+    /// is missing leaves nothing out).
+    fn programmed(&self, diagnosis: &Diagnosis, in_plan: bool) -> Verdict {
+        let good = in_plan || diagnosis.is_good();
+        if !good && !diagnosis.accepted.is_true() {
             return Verdict::no(reason::NOT_ACCEPTED, "The pods do not have it: see the condition Accepted.");
         }
-        if !diagnosis.resolved.is_true() {
+        if !good && !diagnosis.resolved.is_true() {
             return Verdict::no(reason::REFS_NOT_RESOLVED, "The pods do not have it: see the condition ResolvedRefs.");
         }
         match &self.blocked {
@@ -81,7 +85,7 @@ impl Judgement<'_> {
 
     pub(super) fn bridge(&self, diagnosis: &Diagnosis) -> Verdicts {
         let accepted = self.accepted("Bridge", diagnosis);
-        let programmed = self.programmed(diagnosis);
+        let programmed = self.programmed(diagnosis, self.plan.is_some());
         let (available, pending) = match &self.rollout {
             Some(rollout) => (rollout.available.clone(), rollout.pending.clone()),
             None => (Verdict::unknown(reason::PENDING, "The pods are not known."), None),
@@ -119,28 +123,30 @@ impl Judgement<'_> {
                 mine.map(|(_, link)| link).collect()
             })
         };
-        self.link("Connector", diagnosis, connected)
+        self.link("Connector", self.plan.is_some(), diagnosis, connected)
     }
 
     pub(super) fn sink(&self, name: &str, diagnosis: &Diagnosis) -> Verdicts {
         let connected = connected(self.answers, |report| {
             report.sinks.iter().filter(|sink| sink.name == name).map(|sink| &sink.link).collect()
         });
-        self.link("Sink", diagnosis, connected)
+        let in_plan = self.plan.is_some_and(|plan| plan.sink(name).is_some());
+        self.link("Sink", in_plan, diagnosis, connected)
     }
 
     pub(super) fn source(&self, name: &str, diagnosis: &Diagnosis) -> Verdicts {
         let connected = connected(self.answers, |report| {
             report.sources.iter().filter(|source| source.name == name).map(|source| &source.link).collect()
         });
-        self.link("Source", diagnosis, connected)
+        let in_plan = self.plan.is_some_and(|plan| plan.source(name).is_some());
+        self.link("Source", in_plan, diagnosis, connected)
     }
 
-    fn link(&self, of: &str, diagnosis: &Diagnosis, connected: Verdict) -> Verdicts {
+    fn link(&self, of: &str, in_plan: bool, diagnosis: &Diagnosis, connected: Verdict) -> Verdicts {
         let accepted = self.accepted(of, diagnosis);
-        let programmed = self.programmed(diagnosis);
+        let programmed = self.programmed(diagnosis, in_plan);
         // What pods say about a resource that they should not have is about an older one.
-        let connected = if diagnosis.is_good() && self.blocked != Some(Blocked::Missing) {
+        let connected = if (in_plan || diagnosis.is_good()) && self.blocked != Some(Blocked::Missing) {
             connected
         } else {
             Verdict::unknown(programmed.reason.as_str(), programmed.message.clone())
@@ -157,7 +163,8 @@ impl Judgement<'_> {
 
     pub(super) fn rule(&self, rule: Option<&Rule>, diagnosis: &Diagnosis) -> Verdicts {
         let accepted = self.accepted("Rule", diagnosis);
-        let mut programmed = self.programmed(diagnosis);
+        let in_plan = |rule: &Rule| self.plan.is_some_and(|plan| plan.rule(&rule.name_any()).is_some());
+        let mut programmed = self.programmed(diagnosis, rule.is_some_and(in_plan));
         let disabled = rule.is_some_and(|rule| !rule.spec.enabled);
         if disabled && programmed.holds == Holds::True {
             programmed = Verdict::yes(

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isthmus_plan::Plan;
+use isthmus_api::sasl::Authentication;
 use sha2::{Digest as _, Sha256};
 
-use super::folder_of;
 use crate::{
-    build::Keys,
     context::Context,
     index::{
         BridgeKey, Neighbourhood,
+        resource::Stored,
         secret::{Secret, SecretName},
     },
 };
@@ -31,25 +30,18 @@ impl Secrets {
         Self { known: names.into_iter().map(|name| (name.clone(), index.secret(&name).cloned())).collect() }
     }
 
-    /// Those that exist.
-    pub(super) fn present(&self) -> BTreeSet<SecretName> {
-        let exists = |secret: &Option<Secret>| matches!(secret, Some(Secret::Present { .. }));
-        self.known.iter().filter(|(_, secret)| exists(secret)).map(|(name, _)| name.clone()).collect()
+    /// Those that exist, and their keys.
+    pub(super) fn present(&self) -> BTreeMap<SecretName, BTreeSet<String>> {
+        let present = |(name, secret): (&SecretName, &Option<Secret>)| match secret {
+            Some(Secret::Present { keys, .. }) => Some((name.clone(), keys.clone())),
+            _ => None,
+        };
+        self.known.iter().filter_map(present).collect()
     }
 
     /// One of which nothing is known yet.
     pub(super) fn unread(&self) -> Option<&str> {
         self.known.iter().find(|(_, secret)| secret.is_none()).map(|((_, name), _)| name.as_str())
-    }
-
-    /// Folder of the users in the pods.
-    pub(super) fn users_path(&self, around: &Neighbourhood) -> String {
-        users_of(around).map(|name| folder_of(&name)).unwrap_or_default()
-    }
-
-    /// What the pods get of each.
-    pub(super) fn mounted(&self, plan: &Plan) -> BTreeMap<String, Keys> {
-        plan.bridge.authentication.users.iter().map(|users| (users.secret.clone(), Keys::All)).collect()
     }
 
     /// Changes when one of them changes; empty without any.
@@ -69,12 +61,24 @@ impl Secrets {
     }
 }
 
-fn users_of(around: &Neighbourhood) -> Option<String> {
-    let bridge = around.bridge.as_ref()?.object()?;
-    bridge.spec.authentication.users_secret_ref.as_ref().map(|secret| secret.name.clone())
-}
-
 /// Names of the Secrets that resources of the Bridge refer to.
 fn referenced(around: &Neighbourhood) -> BTreeSet<String> {
-    users_of(around).into_iter().collect()
+    let mut names = BTreeSet::new();
+    if let Some(bridge) = around.bridge.as_ref().and_then(Stored::object) {
+        names.extend(bridge.spec.authentication.users_secret_ref.iter().map(|users| users.name.clone()));
+        for tls in bridge.spec.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
+            names.insert(tls.secret_ref.name.clone());
+            names.extend(tls.ca_secret_ref.iter().map(|ca| ca.name.clone()));
+        }
+    }
+    for connector in around.connectors_here().filter_map(Stored::object) {
+        let kafka = &connector.spec.kafka;
+        let credentials = kafka.authentication.as_ref().and_then(Authentication::mechanism);
+        names.extend(credentials.map(|(_, credentials)| credentials.secret_ref.name.clone()));
+        if let Some(tls) = &kafka.tls {
+            names.extend(tls.ca_secret_ref.iter().map(|ca| ca.name.clone()));
+            names.extend(tls.certificate_secret_ref.iter().map(|certificate| certificate.name.clone()));
+        }
+    }
+    names
 }

@@ -42,14 +42,6 @@ pub(super) async fn all(
     diagnoses: &Diagnoses,
     judgement: &Judgement<'_>,
 ) -> Result<(), VisitError> {
-    let bridge = judgement.key.name.as_str();
-    let connector_is_here = |name: &str| {
-        let connector = around.connectors.iter().find(|connector| connector.name() == name);
-        match connector.map(Stored::parent) {
-            Some(Parent::Bridge(name)) => name == bridge,
-            _ => bridge.is_empty(),
-        }
-    };
     for stored in &around.bridge {
         let verdicts = judgement.bridge(&diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, |before: &BridgeStatus| {
@@ -57,12 +49,12 @@ pub(super) async fn all(
         })
         .await?;
     }
-    for stored in around.connectors.iter().filter(|stored| stored.parent() == Parent::Bridge(bridge)) {
+    for stored in around.connectors_here() {
         let users = users_of(around, stored.name());
         let verdicts = judgement.connector(&users, &diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, Status::clone).await?;
     }
-    for stored in around.sinks.iter().filter(|stored| is_here(stored, &connector_is_here)) {
+    for stored in around.of_connectors_here(&around.sinks) {
         let verdicts = judgement.sink(stored.name(), &diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, |before: &SinkStatus| {
             let figures = pods::of_sink(judgement.answers, stored.name());
@@ -71,7 +63,7 @@ pub(super) async fn all(
         })
         .await?;
     }
-    for stored in around.sources.iter().filter(|stored| is_here(stored, &connector_is_here)) {
+    for stored in around.of_connectors_here(&around.sources) {
         let verdicts = judgement.source(stored.name(), &diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, |before: &SourceStatus| {
             let figures = pods::of_source(judgement.answers, stored.name());
@@ -90,10 +82,6 @@ pub(super) async fn all(
         .await
     });
     stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
-}
-
-fn is_here<K: Kind>(stored: &Stored<K>, connector_is_here: &impl Fn(&str) -> bool) -> bool {
-    matches!(stored.parent(), Parent::Connector(name) if connector_is_here(name))
 }
 
 /// Sinks and Sources of a Connector.
@@ -143,7 +131,7 @@ fn bridge_status(
             .collect();
     }
     if judgement.blocked.is_none() {
-        status.revision.clone_from(&judgement.revision);
+        status.revision = judgement.plan.map(|plan| plan.revision.clone()).unwrap_or_default();
     }
     let told = (before.observed_generation >= 0).then_some(before.connections);
     let current = pods::connections(judgement.answers);

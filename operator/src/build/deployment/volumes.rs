@@ -3,22 +3,28 @@
 //! Each Secret is a volume of its own: all keys of the one with the users (a new user must not restart a pod), the
 //! used keys of the others.
 
+use std::collections::BTreeSet;
+
+use isthmus_plan::{
+    Plan,
+    document::{Keys, Listener},
+};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, KeyToPath, ProjectedVolumeSource, SecretProjection, Volume, VolumeMount, VolumeProjection,
 };
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    build::{Inputs, Keys},
-    names,
-};
+use crate::{build::Inputs, names};
 
 pub(super) fn volumes(inputs: &Inputs<'_>) -> Vec<Volume> {
     let plan = ConfigMapProjection { name: names::plan_of(&inputs.bridge.name_any()), ..ConfigMapProjection::default() };
     let plan = VolumeProjection { config_map: Some(plan), ..VolumeProjection::default() };
     let mut volumes = vec![projected("plan".to_owned(), plan)];
-    volumes.extend(inputs.secrets.iter().map(|(secret, keys)| projected(volume_of(secret), source(secret, keys))));
+    let vital = vital(inputs.plan);
+    volumes.extend(inputs.plan.secrets().iter().map(|(secret, keys)| {
+        projected(volume_of(secret), source(secret, keys, !vital.contains(secret.as_str())))
+    }));
     volumes
 }
 
@@ -31,9 +37,17 @@ pub(super) fn mounts(inputs: &Inputs<'_>) -> Vec<VolumeMount> {
     };
     let mut mounts = vec![mount("plan".to_owned(), names::PLAN_FOLDER.to_owned())];
     mounts.extend(
-        inputs.secrets.keys().map(|secret| mount(volume_of(secret), format!("{}/{secret}", names::SECRETS_FOLDER))),
+        inputs.plan.secrets().keys().map(|secret| mount(volume_of(secret), format!("{}/{secret}", names::SECRETS_FOLDER))),
     );
     mounts
+}
+
+/// Secrets without which no device can connect: a new pod waits for them, and a running one keeps what it has of one
+/// that is deleted. Without one of the others (those of Connectors) a pod starts and buffers.
+fn vital(plan: &Plan) -> BTreeSet<&str> {
+    let users = plan.bridge.authentication.users.iter().map(|users| users.secret.as_str());
+    let listeners = plan.bridge.listeners.iter().flat_map(Listener::secret_keys);
+    users.chain(listeners.map(|key| key.secret.as_str())).collect()
 }
 
 /// Names of Secrets may be longer than those of volumes, and have dots.
@@ -43,15 +57,14 @@ fn volume_of(secret: &str) -> String {
     format!("secret-{digest}")
 }
 
-fn source(secret: &str, keys: &Keys) -> VolumeProjection {
+fn source(secret: &str, keys: &Keys, optional: bool) -> VolumeProjection {
     let items = match keys {
         Keys::All => None,
-        Keys::Only(keys) => Some(
+        Keys::These(keys) => Some(
             keys.iter().map(|key| KeyToPath { key: key.clone(), path: key.clone(), mode: None }).collect::<Vec<_>>(),
         ),
     };
-    // Optional: a Secret that vanishes must not keep pods from starting. What needs it is not in the plan then.
-    let secret = SecretProjection { name: secret.to_owned(), items, optional: Some(true) };
+    let secret = SecretProjection { name: secret.to_owned(), items, optional: optional.then_some(true) };
     VolumeProjection { secret: Some(secret), ..VolumeProjection::default() }
 }
 
