@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     duration::Duration,
     reference::LocalReference,
+    sasl::Authentication,
     schema::{between_durations, items},
+    tls::KafkaTls,
 };
 
 /// `host`, `host:port`, or the same with an IPv6 address in brackets.
@@ -54,6 +56,12 @@ pub struct Kafka {
         transform = items(&[("minLength", 1), ("maxLength", 261)], Some(SERVER_PATTERN))
     )]
     pub bootstrap_servers: Vec<String>,
+    /// User name and password. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+    /// Encrypts the connections. Absent: plain TCP; `tls: {}`: TLS with the public CAs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<KafkaTls>,
     /// How long one connection may take to come up, including authentication.
     #[serde(default = "five_seconds")]
     #[schemars(transform = between_durations("1s", "5m"))]
@@ -78,6 +86,8 @@ impl Kafka {
     pub fn new(bootstrap_servers: Vec<String>) -> Self {
         Self {
             bootstrap_servers,
+            authentication: None,
+            tls: None,
             connect_timeout: five_seconds(),
             metadata_request_timeout: five_seconds(),
             min_metadata_refresh_interval: three_seconds(),

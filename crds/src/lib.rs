@@ -2,8 +2,8 @@
 //!
 //! | kind | what it says | refers to |
 //! |---|---|---|
-//! | [`Bridge`] | a fleet of pods, each an MQTT broker with a rule engine and Kafka clients | its users' Secret |
-//! | [`Connector`] | how to reach one Kafka cluster | a Bridge |
+//! | [`Bridge`] | a fleet of pods, each an MQTT broker with a rule engine and Kafka clients | Secrets: its users, its certificates |
+//! | [`Connector`] | how to reach one Kafka cluster | a Bridge, and Secrets for it |
 //! | [`Sink`] | where and how records go to Kafka | a Connector |
 //! | [`Source`] | what comes from Kafka | a Connector |
 //! | [`Rule`] | which messages, reshaped how, go where | a Bridge, and Sinks in its actions |
@@ -21,24 +21,28 @@ pub mod condition;
 pub mod connector;
 pub mod duration;
 pub mod generated;
+pub mod quantity;
 pub mod reference;
 pub mod reference_page;
 pub mod rule;
+pub mod sasl;
 pub mod schema;
 pub mod sink;
 pub mod size;
 pub mod source;
+pub mod tls;
 pub mod yaml;
 
-pub use bridge::{Bridge, BridgeSpec};
+pub use bridge::{Bridge, BridgeSpec, BridgeStatus};
 pub use condition::Status;
 pub use connector::{Connector, ConnectorSpec};
 pub use duration::Duration;
+pub use quantity::Quantity;
 pub use reference::{LocalReference, ObjectRef};
-pub use rule::{Rule, RuleSpec};
-pub use sink::{Sink, SinkSpec};
+pub use rule::{Rule, RuleSpec, RuleStatus};
+pub use sink::{Sink, SinkSpec, SinkStatus};
 pub use size::Size;
-pub use source::{Source, SourceSpec};
+pub use source::{Source, SourceSpec, SourceStatus};
 
 /// API group of every kind.
 pub const GROUP: &str = "isthmus.dev";

@@ -1,8 +1,12 @@
 //! `Rule`: which messages, reshaped how, go where (rows R1 to R4).
 
+pub mod status;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use status::{RuleStatistics, RuleStatus};
 
 use crate::{
     reference::{LABEL_PATTERN, LocalReference},
@@ -18,7 +22,7 @@ use crate::{
     namespaced,
     category = "isthmus",
     shortname = "rl",
-    status = "crate::condition::Status",
+    status = "crate::rule::RuleStatus",
     derive = "PartialEq",
     doc = "A Rule selects messages with SQL, reshapes them, and hands the output to its actions.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

@@ -1,11 +1,13 @@
 //! The plan document: everything a pod runs, with references resolved.
 //!
-//! Secrets appear as paths of the files that hold them, never as values (row K7). Field names and value forms are
+//! Values of Secrets appear as their name and key, never as values (row K7). Field names and value forms are
 //! those of the resources, so that a reader of `plan.json` recognises what they wrote.
 
+mod kafka;
+mod secret;
+
 use isthmus_api::{
-    bridge::{Drain, Listener, Mqtt},
-    connector::Kafka,
+    bridge::{Drain, Mqtt, Protocol},
     duration::Duration,
     rule::Republish,
     sink::{Acks, Buffer, Compression, PartitionStrategy, RequestMode},
@@ -13,6 +15,11 @@ use isthmus_api::{
     source::{Encoding, OffsetReset, TopicMapping},
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    kafka::{Kafka, KafkaTls, Sasl, Username},
+    secret::{Certificate, Keys, SecretKey},
+};
 
 /// What the pods of one Bridge run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +55,32 @@ pub struct Bridge {
     pub drain: Drain,
 }
 
+/// A port that devices connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// Name of the listener.
+    pub name: String,
+    /// TCP port.
+    pub port: u16,
+    /// What is spoken on the port.
+    pub protocol: Protocol,
+    /// TLS; absent: plain TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListenerTls {
+    /// What devices are shown.
+    pub certificate: Certificate,
+    /// Where the CA certificates are that devices' certificates are checked against; absent: devices show none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<SecretKey>,
+}
+
 /// Who may connect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -63,10 +96,8 @@ pub struct Authentication {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Users {
-    /// Name of the Secret they come from.
+    /// Name of the Secret they come from: each key is a user name, its value the password hash.
     pub secret: String,
-    /// Folder with one file per user: the name of the file is the user name, its content the password hash.
-    pub path: String,
 }
 
 /// A Sink with its Connector resolved.

@@ -15,6 +15,10 @@ pub mod reason {
     pub const DUPLICATE_NAME: &str = "DuplicateName";
     /// A reference points at nothing.
     pub const REF_NOT_FOUND: &str = "RefNotFound";
+    /// A Secret that a resource names does not exist.
+    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// A Secret that a resource names does not have the key it needs.
+    pub const SECRET_KEY_NOT_FOUND: &str = "SecretKeyNotFound";
     /// A reference points at a resource that has an error of its own.
     pub const REF_NOT_ACCEPTED: &str = "RefNotAccepted";
     /// A reference points at a resource that belongs to another Bridge.

@@ -4,7 +4,8 @@
 //! Resources ──render──▶ Rendered { plan, findings } ──diff──▶ what a reload has to touch
 //! ```
 //!
-//! * [`document`]: [`Plan`], the one document a pod loads (`plan.json`); it holds no secrets, only paths to them.
+//! * [`document`]: [`Plan`], the one document a pod loads (`plan.json`); it holds no secrets, only their names, which
+//!   [`Plan::secrets`] sums up.
 //! * [`revision`]: the hash of a plan's content. Same resources, same revision.
 //! * [`resources`]: the resources that a plan is rendered from.
 //! * [`render()`]: checks what one resource cannot know about itself (references, SQL, templates) and builds the

@@ -1,16 +1,19 @@
 //! Resources → plan and findings. Pure: the same resources give the same plan, byte by byte.
 //!
 //! A resource with an error is left out, and so is what refers to it; everything else is rendered. Each finding is
-//! attached to the resource that has to change.
+//! attached to the resource that has to change. A Secret that is not there, or lacks a key, is an error that leaves
+//! nothing out: it may come back any moment, and until then what waits for Kafka stays in its buffer.
 
 mod bridge;
+mod connector;
 mod link;
 mod rule;
+mod secret;
 mod sink;
 mod source;
 mod template;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 
@@ -21,13 +24,11 @@ use crate::{
     revision,
 };
 
-/// What to render, and where pods find what a plan does not hold.
+/// What to render.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The Bridge to render, as namespace and name. `None`: the only one there is.
     pub bridge: Option<(String, String)>,
-    /// Folder in which the users of the Bridge's Secret are mounted, one file per user.
-    pub users_path: String,
 }
 
 /// The outcome of [`render`].
@@ -53,6 +54,8 @@ struct Scope<'a> {
     connectors: BTreeMap<String, &'a Connector>,
     sinks: BTreeMap<String, &'a Sink>,
     sources: BTreeMap<String, &'a Source>,
+    /// Keys of the Secrets that exist in the namespace.
+    secrets: BTreeMap<&'a str, &'a BTreeSet<String>>,
     findings: Vec<Finding>,
 }
 
@@ -65,27 +68,34 @@ impl Scope<'_> {
 /// Renders the plan of one Bridge.
 ///
 /// Resources of other Bridges are not looked at, except that a reference to a Bridge that does not exist is a
-/// finding in every plan.
+/// finding in every plan. A named Bridge that does not exist gives findings and no plan.
 pub fn render(resources: &Resources, options: &Options) -> Rendered {
     let mut findings = Vec::new();
-    let Some(chosen) = bridge::choose(resources, options, &mut findings) else {
-        return Rendered { plan: None, findings };
+    let chosen = bridge::choose(resources, options, &mut findings);
+    let (namespace, name) = match (chosen, &options.bridge) {
+        (Some(chosen), _) => {
+            let ObjectRef { namespace, name, .. } = reference(chosen);
+            (namespace, name)
+        }
+        // What refers to it is looked at all the same: each resource learns what is wrong with it.
+        (None, Some(named)) => named.clone(),
+        (None, None) => return Rendered { plan: None, findings },
     };
-    let ObjectRef { namespace, name, .. } = reference(chosen);
     let mut scope = Scope {
         bridges: index(&resources.bridges, &namespace, &mut findings),
         connectors: index(&resources.connectors, &namespace, &mut findings),
         sinks: index(&resources.sinks, &namespace, &mut findings),
         sources: index(&resources.sources, &namespace, &mut findings),
+        secrets: secret::index(&resources.secrets, &namespace),
         bridge: &name,
         findings,
     };
     let rules = by_age(index(&resources.rules, &namespace, &mut scope.findings), &resources.rules);
 
-    let bridge = bridge::render(chosen, resources, options, &mut scope);
-    link::connectors(&mut scope);
-    let sinks = sink::render_all(&mut scope);
-    let sources = source::render_all(&mut scope);
+    let bridge = chosen.map(|chosen| bridge::render(chosen, &mut scope));
+    let connectors = connector::render_all(&mut scope);
+    let sinks = sink::render_all(&connectors, &mut scope);
+    let sources = source::render_all(&connectors, &mut scope);
     let accepted = rule::Accepted {
         sinks: sinks.iter().map(|sink| (sink.name.as_str(), sink)).collect(),
         sources: sources.iter().map(|source| source.name.as_str()).collect::<BTreeSet<_>>(),
@@ -93,17 +103,20 @@ pub fn render(resources: &Resources, options: &Options) -> Rendered {
     let rules: Vec<PlanRule> = rules.into_iter().filter_map(|rule| rule::render(rule, &accepted, &mut scope)).collect();
 
     let findings = scope.findings;
-    let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
-    plan.revision = revision::of(&plan);
-    Rendered { plan: Some(plan), findings }
+    let plan = bridge.map(|bridge| {
+        let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
+        plan.revision = revision::of(&plan);
+        plan
+    });
+    Rendered { plan, findings }
 }
 
 /// Oldest first, as rules see a message in the order in which they were made; among rules that carry no time (local
 /// mode) the order in which they were given stands.
 fn by_age<'a>(indexed: BTreeMap<String, &'a Rule>, given: &'a [Rule]) -> Vec<&'a Rule> {
-    let kept: Vec<&Rule> = indexed.into_values().collect();
-    let mut rules: Vec<&Rule> =
-        given.iter().filter(|rule| kept.iter().any(|kept| std::ptr::eq(*kept, *rule))).collect();
+    // Of two rules of one name the one that is indexed is meant.
+    let kept: HashSet<*const Rule> = indexed.into_values().map(std::ptr::from_ref).collect();
+    let mut rules: Vec<&Rule> = given.iter().filter(|rule| kept.contains(&std::ptr::from_ref(*rule))).collect();
     rules.sort_by(|a, b| {
         let time = |rule: &Rule| rule.metadata.creation_timestamp.as_ref().map(|time| time.0);
         match (time(a), time(b)) {

@@ -20,8 +20,8 @@ pub struct Resources {
     pub sources: Vec<Source>,
     /// Rules.
     pub rules: Vec<Rule>,
-    /// Secrets that exist: namespace and name. Their content never comes near a plan.
-    pub secrets: BTreeSet<(String, String)>,
+    /// Secrets that exist, by namespace and name, and the keys that each has. Values never come near a plan.
+    pub secrets: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 /// The namespace of a resource that names none.

@@ -78,7 +78,7 @@ fn fleet() -> Resources {
 }
 
 fn rendered(resources: &Resources) -> Rendered {
-    render(resources, &Options { users_path: "/run/users".to_owned(), ..Options::default() })
+    render(resources, &Options::default())
 }
 
 fn plan(resources: &Resources) -> Plan {
@@ -291,7 +291,7 @@ fn each_bridge_gets_its_own_resources() {
     assert_eq!(rendered(&resources).plan, None, "none was chosen");
     let of = |name: &str| {
         let bridge = Some(("default".to_owned(), name.to_owned()));
-        render(&resources, &Options { bridge, users_path: String::new() })
+        render(&resources, &Options { bridge })
     };
     let (fleet, lab) = (of("fleet"), of("lab"));
     assert_eq!((fleet.findings, lab.findings), (vec![], vec![]));
@@ -307,19 +307,8 @@ fn a_sink_of_another_bridge_is_refused() {
     resources.sinks.push(in_default(Sink::new("lab-sink", SinkSpec::new("lab-kafka", "lab"))));
     resources.rules[0].spec.actions = vec![to_sink("lab-sink")];
     let bridge = Some(("default".to_owned(), "fleet".to_owned()));
-    let findings = render(&resources, &Options { bridge, users_path: String::new() }).findings;
+    let findings = render(&resources, &Options { bridge }).findings;
     assert_eq!(findings[0].reason, reason::REF_OF_OTHER_BRIDGE);
-}
-
-#[test]
-fn users_are_a_path_and_their_secret_must_exist() {
-    let mut resources = fleet();
-    resources.bridges[0].spec.authentication.users_secret_ref = Some(named("users"));
-    assert_eq!(rendered(&resources).findings[0].reason, reason::REF_NOT_FOUND);
-    resources.secrets.insert(("default".to_owned(), "users".to_owned()));
-    assert_eq!(rendered(&resources).findings, []);
-    let users = plan(&resources).bridge.authentication.users.unwrap();
-    assert_eq!((users.secret.as_str(), users.path.as_str()), ("users", "/run/users"));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The Bridge of a plan: which one it is, and its settings.
 
-use isthmus_api::{Bridge, ObjectRef, bridge::Access};
+use isthmus_api::{
+    Bridge, ObjectRef,
+    bridge::{Access, Listener},
+    tls::ServerCertificate,
+};
 
-use super::{Options, Scope, link::not_found};
+use super::{Options, Scope, link::not_found, secret};
 use crate::{
     Finding, Resources, document,
     finding::reason,
@@ -54,29 +58,15 @@ pub(super) fn choose<'a>(
 }
 
 /// The settings of the Bridge. Its own errors do not leave it out: a plan needs a Bridge.
-pub(super) fn render(
-    bridge: &Bridge,
-    resources: &Resources,
-    options: &Options,
-    scope: &mut Scope<'_>,
-) -> document::Bridge {
+pub(super) fn render(bridge: &Bridge, scope: &mut Scope<'_>) -> document::Bridge {
     let object = reference(bridge);
     let authentication = &bridge.spec.authentication;
-    let secret = authentication.users_secret_ref.as_ref();
-    if let Some(secret) = secret
-        && !resources.secrets.contains(&(object.namespace.clone(), secret.name.clone()))
-    {
-        let known: Vec<String> = resources
-            .secrets
-            .iter()
-            .filter(|(namespace, _)| *namespace == object.namespace)
-            .map(|(_, name)| name.clone())
-            .collect();
-        let path = "spec.authentication.usersSecretRef.name";
-        scope.report(not_found(&object, path, "Secret", &secret.name, known.iter()));
+    let users = authentication.users_secret_ref.as_ref();
+    if let Some(users) = users {
+        secret::find(&object, "spec.authentication.usersSecretRef.name", &users.name, scope);
     }
     let anonymous = authentication.anonymous == Access::Allow;
-    if !anonymous && secret.is_none() {
+    if !anonymous && users.is_none() {
         scope.report(
             Finding::warning(
                 &object,
@@ -87,16 +77,30 @@ pub(super) fn render(
             .with_help("name a Secret with users in usersSecretRef, or set anonymous to Allow"),
         );
     }
+    let listeners = bridge.spec.listeners.iter().enumerate();
+    let listeners = listeners.map(|(position, spec)| listener(&object, position, spec, scope)).collect();
     document::Bridge {
         namespace: object.namespace,
         name: object.name,
-        listeners: bridge.spec.listeners.clone(),
+        listeners,
         authentication: document::Authentication {
             anonymous,
-            users: secret
-                .map(|secret| document::Users { secret: secret.name.clone(), path: options.users_path.clone() }),
+            users: users.map(|users| document::Users { secret: users.name.clone() }),
         },
         mqtt: bridge.spec.mqtt.clone(),
         drain: bridge.spec.drain.clone(),
     }
+}
+
+fn listener(object: &ObjectRef, position: usize, spec: &Listener, scope: &mut Scope<'_>) -> document::Listener {
+    let tls = spec.tls.as_ref().map(|tls| {
+        let path = format!("spec.listeners[{position}].tls");
+        let ServerCertificate { name, certificate_key, key_key } = &tls.secret_ref;
+        let at = format!("{path}.secretRef");
+        let pair = [("certificateKey", certificate_key.as_str()), ("keyKey", key_key.as_str())];
+        let client_ca =
+            tls.ca_secret_ref.as_ref().map(|ca| secret::ca(object, &format!("{path}.caSecretRef"), ca, scope));
+        document::ListenerTls { certificate: secret::certificate(object, &at, name, pair, scope), client_ca }
+    });
+    document::Listener { name: spec.name.clone(), port: spec.port, protocol: spec.protocol, tls }
 }

@@ -2,36 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use isthmus_api::{Connector, ObjectRef};
+use isthmus_api::ObjectRef;
 
 use super::Scope;
-use crate::{Finding, finding::reason, resources::reference};
+use crate::{Finding, finding::reason};
 
 /// Where a reference to a Bridge, or to something of a Bridge, leads.
-pub(super) enum Link<T> {
+pub(super) enum Link {
     /// To the Bridge that is being rendered.
-    Here(T),
+    Here,
     /// To another Bridge that exists.
     Elsewhere,
     /// To nothing: reported.
     Nowhere,
 }
 
-/// Reports Connectors whose Bridge does not exist.
-pub(super) fn connectors(scope: &mut Scope<'_>) {
-    for connector in scope.connectors.values().copied().collect::<Vec<_>>() {
-        let object = reference(connector);
-        to_bridge(&object, &connector.spec.bridge_ref.name, scope);
-    }
-}
-
 /// Follows `spec.bridgeRef` of `object`.
-pub(super) fn to_bridge(object: &ObjectRef, name: &str, scope: &mut Scope<'_>) -> Link<()> {
-    if name == scope.bridge {
-        return Link::Here(());
-    }
+pub(super) fn to_bridge(object: &ObjectRef, name: &str, scope: &mut Scope<'_>) -> Link {
     if scope.bridges.contains_key(name) {
-        return Link::Elsewhere;
+        return if name == scope.bridge { Link::Here } else { Link::Elsewhere };
     }
     let finding = not_found(object, "spec.bridgeRef.name", "Bridge", name, scope.bridges.keys());
     scope.report(finding);
@@ -39,7 +28,7 @@ pub(super) fn to_bridge(object: &ObjectRef, name: &str, scope: &mut Scope<'_>) -
 }
 
 /// Follows `spec.connectorRef` of `object`, and that Connector's Bridge.
-pub(super) fn to_connector<'a>(object: &ObjectRef, name: &str, scope: &mut Scope<'a>) -> Link<&'a Connector> {
+pub(super) fn to_connector(object: &ObjectRef, name: &str, scope: &mut Scope<'_>) -> Link {
     let path = "spec.connectorRef.name";
     let Some(connector) = scope.connectors.get(name).copied() else {
         let finding = not_found(object, path, "Connector", name, scope.connectors.keys());
@@ -47,11 +36,8 @@ pub(super) fn to_connector<'a>(object: &ObjectRef, name: &str, scope: &mut Scope
         return Link::Nowhere;
     };
     let bridge = &connector.spec.bridge_ref.name;
-    if bridge == scope.bridge {
-        return Link::Here(connector);
-    }
     if scope.bridges.contains_key(bridge) {
-        return Link::Elsewhere;
+        return if bridge == scope.bridge { Link::Here } else { Link::Elsewhere };
     }
     let message = format!("the Connector `{name}` names a Bridge `{bridge}` that does not exist");
     scope.report(
@@ -72,7 +58,7 @@ pub(super) fn not_found<'n>(
     Finding::error(object, path, reason::REF_NOT_FOUND, message).with_help(suggestion(kind, name, known))
 }
 
-fn suggestion<'n>(kind: &str, name: &str, known: impl Iterator<Item = &'n String>) -> String {
+pub(super) fn suggestion<'n>(kind: &str, name: &str, known: impl Iterator<Item = &'n String>) -> String {
     let known: Vec<&str> = known.map(String::as_str).collect();
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),

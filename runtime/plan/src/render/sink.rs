@@ -1,25 +1,28 @@
 //! Sinks of a plan: their Connector resolved, their templates compiled.
 
-use isthmus_api::{Sink, connector::Kafka, sink::PartitionStrategy};
+use isthmus_api::{Sink, sink::PartitionStrategy};
 use isthmus_rules::template::TemplateKind;
 
 use super::{
     Scope,
+    connector::Connectors,
     link::{self, Link},
     template,
 };
 use crate::{Finding, Severity, document, finding::reason, resources::reference};
 
-pub(super) fn render_all(scope: &mut Scope<'_>) -> Vec<document::Sink> {
+pub(super) fn render_all(connectors: &Connectors, scope: &mut Scope<'_>) -> Vec<document::Sink> {
     let sinks: Vec<&Sink> = scope.sinks.values().copied().collect();
-    sinks.into_iter().filter_map(|sink| render(sink, scope)).collect()
+    sinks.into_iter().filter_map(|sink| render(sink, connectors, scope)).collect()
 }
 
-fn render(sink: &Sink, scope: &mut Scope<'_>) -> Option<document::Sink> {
+fn render(sink: &Sink, connectors: &Connectors, scope: &mut Scope<'_>) -> Option<document::Sink> {
     let object = reference(sink);
-    let Link::Here(connector) = link::to_connector(&object, &sink.spec.connector_ref.name, scope) else {
+    let connector = &sink.spec.connector_ref.name;
+    // Checked also when its Connector leads nowhere: it learns everything that is wrong with it at once.
+    if let Link::Elsewhere = link::to_connector(&object, connector, scope) {
         return None;
-    };
+    }
     let spec = &sink.spec;
     let mut findings = Vec::new();
     let topic = template::compile(&object, "spec.topic", &spec.topic, TemplateKind::Topic, &mut findings);
@@ -41,11 +44,12 @@ fn render(sink: &Sink, scope: &mut Scope<'_>) -> Option<document::Sink> {
     if refused {
         return None;
     }
+    let kafka = connectors.get(connector)?.clone();
     let dynamic_topic = topic.is_some_and(|topic| topic.variables().next().is_some());
-    Some(document(sink, &object.name, connector.spec.kafka.clone(), dynamic_topic))
+    Some(document(sink, &object.name, kafka, dynamic_topic))
 }
 
-fn document(sink: &Sink, name: &str, kafka: Kafka, dynamic_topic: bool) -> document::Sink {
+fn document(sink: &Sink, name: &str, kafka: document::Kafka, dynamic_topic: bool) -> document::Sink {
     let spec = &sink.spec;
     document::Sink {
         name: name.to_owned(),

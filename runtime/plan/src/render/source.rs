@@ -7,6 +7,7 @@ use isthmus_rules::template::{Template, TemplateKind, Variable};
 
 use super::{
     Scope,
+    connector::Connectors,
     link::{self, Link},
     template,
 };
@@ -15,16 +16,18 @@ use crate::{Finding, Severity, document, finding::reason, resources::reference};
 /// What a record offers to the templates of a mapping (row C1).
 const RECORD: [&str; 7] = ["value", "key", "headers", "topic", "offset", "ts", "ts_type"];
 
-pub(super) fn render_all(scope: &mut Scope<'_>) -> Vec<document::Source> {
+pub(super) fn render_all(connectors: &Connectors, scope: &mut Scope<'_>) -> Vec<document::Source> {
     let sources: Vec<&Source> = scope.sources.values().copied().collect();
-    sources.into_iter().filter_map(|source| render(source, scope)).collect()
+    sources.into_iter().filter_map(|source| render(source, connectors, scope)).collect()
 }
 
-fn render(source: &Source, scope: &mut Scope<'_>) -> Option<document::Source> {
+fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Option<document::Source> {
     let object = reference(source);
-    let Link::Here(connector) = link::to_connector(&object, &source.spec.connector_ref.name, scope) else {
+    let connector = &source.spec.connector_ref.name;
+    // Checked also when its Connector leads nowhere: it learns everything that is wrong with it at once.
+    if let Link::Elsewhere = link::to_connector(&object, connector, scope) {
         return None;
-    };
+    }
     let spec = &source.spec;
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
@@ -46,6 +49,7 @@ fn render(source: &Source, scope: &mut Scope<'_>) -> Option<document::Source> {
     if refused {
         return None;
     }
+    let kafka = connectors.get(connector)?.clone();
     let group_id = if spec.group_id.is_empty() {
         format!("isthmus-{}-{}", object.namespace, object.name)
     } else {
@@ -54,7 +58,7 @@ fn render(source: &Source, scope: &mut Scope<'_>) -> Option<document::Source> {
     Some(document::Source {
         name: object.name,
         connector: spec.connector_ref.name.clone(),
-        kafka: connector.spec.kafka.clone(),
+        kafka,
         topic_mapping: spec.topic_mapping.clone(),
         key_encoding: spec.key_encoding,
         value_encoding: spec.value_encoding,
