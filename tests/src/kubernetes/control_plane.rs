@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -55,16 +54,6 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// The control plane of this test binary, started when first asked for; tests share it, each in
-    /// a namespace of its own.
-    pub fn shared() -> Result<&'static Self> {
-        static SHARED: OnceLock<std::result::Result<ControlPlane, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Self::start().map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("the shared control plane did not start: {error}"))
-    }
-
     /// Starts a control plane and waits until its controllers work.
     pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-kubernetes-").tempdir()?;

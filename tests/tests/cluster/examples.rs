@@ -10,7 +10,7 @@ use crate::shared;
 
 #[test]
 fn every_example_applies_unchanged_and_twice() -> Result<()> {
-    let control_plane = shared::control_plane()?;
+    let control_plane = shared::bare()?;
     let mut examples = 0;
     for entry in fs::read_dir(environment::checkout("examples"))? {
         let path = entry?.path();

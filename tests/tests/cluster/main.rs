@@ -1,8 +1,8 @@
 //! Isthmus on Kubernetes: a real API server with its controllers, `kubectl` as users drive it, and
 //! real pods as far as processes can be pods.
 //!
-//! One control plane serves all tests, each in a namespace of its own; those that hurt it start
-//! another one.
+//! Two control planes serve most tests, each in a namespace of its own: one with an operator and a
+//! node, one where nobody acts but the test. A test that hurts them starts its own.
 
 mod children;
 mod definitions;

@@ -21,22 +21,47 @@ pub const BROKEN_IMAGE: &str = "isthmus.test/runtime:broken";
 /// How long a pod, a rollout or a condition may take on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The shared control plane, with the definitions of the checkout.
-pub fn control_plane() -> Result<&'static ControlPlane> {
-    static INSTALLED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
-    let control_plane = ControlPlane::shared()?;
-    let installed = INSTALLED.get_or_init(|| install(control_plane).map_err(|error| format!("{error:#}")));
-    installed.clone().map_err(|error| anyhow!("{error}"))?;
-    Ok(control_plane)
+/// A control plane with the definitions, where nobody but the test acts.
+pub fn bare() -> Result<&'static ControlPlane> {
+    static BARE: Once<ControlPlane> = OnceLock::new();
+    once(&BARE, start)
 }
 
-/// The node of the shared control plane.
+/// A control plane with the definitions, for the node and the operator.
+pub fn control_plane() -> Result<&'static ControlPlane> {
+    static CONTROL_PLANE: Once<ControlPlane> = OnceLock::new();
+    once(&CONTROL_PLANE, start)
+}
+
+/// The node of [`control_plane`].
 pub fn kubelet() -> Result<&'static Kubelet> {
-    static KUBELET: OnceLock<std::result::Result<Kubelet, String>> = OnceLock::new();
-    KUBELET
-        .get_or_init(|| Kubelet::start(control_plane()?, images()?).map_err(|error| format!("{error:#}")))
-        .as_ref()
-        .map_err(|error| anyhow!("{error}"))
+    static KUBELET: Once<Kubelet> = OnceLock::new();
+    once(&KUBELET, || Kubelet::start(control_plane()?, images()?))
+}
+
+/// The operator of [`control_plane`], with a node for its pods.
+pub fn operator() -> Result<&'static Operator> {
+    static OPERATOR: Once<Operator> = OnceLock::new();
+    kubelet()?;
+    once(&OPERATOR, || {
+        operator::install(control_plane()?)?;
+        let mut operator = Operator::start(control_plane()?, "operator-0", RUNTIME_IMAGE)?;
+        operator.wait_until_ready()?;
+        Ok(operator)
+    })
+}
+
+/// Something that is started when first asked for, or the reason why that failed.
+type Once<T> = OnceLock<std::result::Result<T, String>>;
+
+fn once<T>(cell: &'static Once<T>, start: impl FnOnce() -> Result<T>) -> Result<&'static T> {
+    cell.get_or_init(|| start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+fn start() -> Result<ControlPlane> {
+    let control_plane = ControlPlane::start()?;
+    install(&control_plane)?;
+    Ok(control_plane)
 }
 
 /// The images that a node has.
@@ -86,21 +111,4 @@ pub fn as_json(control_plane: &ControlPlane, file: &str, input: &str) -> Result<
         }
     }
     Ok(objects)
-}
-
-/// The operator of the shared control plane, with a node for its pods.
-pub fn operator() -> Result<&'static Operator> {
-    static OPERATOR: OnceLock<std::result::Result<Operator, String>> = OnceLock::new();
-    kubelet()?;
-    OPERATOR
-        .get_or_init(|| start_operator().map_err(|error| format!("{error:#}")))
-        .as_ref()
-        .map_err(|error| anyhow!("{error}"))
-}
-
-fn start_operator() -> Result<Operator> {
-    operator::install(control_plane()?)?;
-    let mut operator = Operator::start(control_plane()?, "isthmus-0", RUNTIME_IMAGE)?;
-    operator.wait_until_ready()?;
-    Ok(operator)
 }

@@ -114,7 +114,8 @@ impl<'a> Place<'a> {
 
     fn choice(&self, found: &mut Found) {
         if let Some(choices) = self.schema["enum"].as_array() {
-            self.add(found, "enum", choices.clone(), vec![json!("Other"), json!("")]);
+            let accepted = known::choices(&self.field).unwrap_or_else(|| choices.clone());
+            self.add(found, "enum", accepted, vec![json!("Other"), json!("")]);
         }
     }
 

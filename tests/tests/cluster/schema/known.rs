@@ -4,8 +4,11 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+const BRIDGE_NAME: &str = "the name of a Bridge becomes the name of its Service: use at most 63 lower-case letters, digits and hyphens, with a letter first";
+const SECRET_KEYS: &[&str] = &["tls.crt", ".hidden", "CA_1"];
+
 /// Texts inside and outside, by pattern.
-const PATTERNS: [(&str, &[&str], &[&str]); 7] = [
+const PATTERNS: [(&str, &[&str], &[&str]); 10] = [
     // a name of an object
     (
         r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
@@ -34,6 +37,15 @@ const PATTERNS: [(&str, &[&str], &[&str]); 7] = [
         &["vehicles", "Vehicles_2.north-1"],
         &["vehicles/1", "vehicles 1", "véhicules", "${t}"],
     ),
+    // a key of a Secret, needed and optional
+    (r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", SECRET_KEYS, &["", "tls/crt", "..data", "tls crt"]),
+    (r"^(\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*)?$", SECRET_KEYS, &["tls/crt", "..data", "tls crt"]),
+    // a quantity of a pod's resources
+    (
+        r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$",
+        &["1", "0.5", "500m", "512Mi"],
+        &["-1", ".5", "1 Gi", "1GB", "half"],
+    ),
     // a consumer group
     (r"^[a-zA-Z0-9._-]*$", &["", "fleet-1"], &["fleet 1", "fleet/1"]),
 ];
@@ -41,6 +53,11 @@ const PATTERNS: [(&str, &[&str], &[&str]); 7] = [
 /// The examples for a pattern.
 pub fn pattern(pattern: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
     PATTERNS.iter().find(|(known, ..)| *known == pattern).map(|(_, accepted, refused)| (*accepted, *refused))
+}
+
+/// The choices that go with the other fields of `every_field.yaml`, where not all of them do.
+pub fn choices(field: &str) -> Option<Vec<Value>> {
+    (field == "spec.listeners[].tls.clientAuth").then(|| vec![json!("Required")])
 }
 
 /// Changes to the object of `every_field.yaml` that keep and that break the rule with this message.
@@ -60,6 +77,56 @@ pub fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
             vec![json!({"partitionStrategy": "KeyDispatch", "key": ""})],
         ),
         "Kafka has no topics called `.` or `..`" => (vec![json!("..."), json!(".a")], vec![json!("."), json!("..")]),
+        "clientAuth Required needs a CA: name the Secret with the CA of the devices in caSecretRef" => {
+            (vec![json!({})], vec![json!({"caSecretRef": null})])
+        }
+        "caSecretRef is used only to check devices: set clientAuth to Required, or remove caSecretRef" => {
+            (vec![json!({"clientAuth": "None", "caSecretRef": null})], vec![json!({"clientAuth": "None"})])
+        }
+        "each key needs 1 to 317 characters" => {
+            (vec![json!({filler(317): "1"})], vec![json!({"": "1"}), json!({filler(318): "1"})])
+        }
+        "externalTrafficPolicy Local needs a Service that is reached from outside: set type to NodePort or LoadBalancer" => {
+            (
+                vec![json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"})],
+                vec![json!({"type": "ClusterIP", "externalTrafficPolicy": "Local"})],
+            )
+        }
+        "operator Exists takes no value: remove it, or set operator to Equal" => (
+            vec![json!({"operator": "Equal", "value": "north"})],
+            vec![json!({"operator": "Exists", "value": "north"})],
+        ),
+        "without a key, operator Exists tolerates every taint: set operator to Exists, or name a key" => {
+            (vec![json!({"key": "", "operator": "Exists"})], vec![json!({"key": "", "operator": "Equal"})])
+        }
+        "authentication is exactly one of plain, scramSha256 and scramSha512" => {
+            let user = json!({"secretRef": {"name": "a"}});
+            (
+                vec![json!({"plain": null, "scramSha256": user, "scramSha512": null})],
+                vec![
+                    json!({"plain": null, "scramSha256": null, "scramSha512": null}),
+                    json!({"plain": user, "scramSha256": user, "scramSha512": null}),
+                ],
+            )
+        }
+        "the user name comes from one place: set username or usernameKey, not both" => (
+            vec![json!({"username": "a"}), json!({"usernameKey": "a"})],
+            vec![json!({"username": "a", "usernameKey": "a"})],
+        ),
+        "insecureSkipVerify checks nothing against a CA: remove caSecretRef, or insecureSkipVerify" => {
+            (vec![json!({"insecureSkipVerify": true, "caSecretRef": null})], vec![json!({"insecureSkipVerify": true})])
+        }
+        "certificateKey and keyKey go together: set both, or none of them" => (
+            vec![json!({"certificateKey": null, "keyKey": null})],
+            vec![json!({"keyKey": null}), json!({"certificateKey": null})],
+        ),
+        BRIDGE_NAME => {
+            let named = |name: &str| json!({"metadata": {"name": name}});
+            (
+                vec![named(&filler(63)), named("fleet-2")],
+                vec![named(&filler(64)), named("2fleet"), named("fleet.north")],
+            )
+        }
         "an action is exactly one of sinkRef, republish and console" => (
             vec![
                 json!({"sinkRef": null, "republish": null, "console": {}}),
