@@ -105,7 +105,7 @@ pub fn as_json(control_plane: &ControlPlane, file: &str, input: &str) -> Result<
     let mut objects = Vec::new();
     for object in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
         let mut object = object?;
-        match object["items"].as_array_mut() {
+        match object.get_mut("items").and_then(Value::as_array_mut) {
             Some(items) => objects.append(items),
             None => objects.push(object),
         }
