@@ -79,6 +79,25 @@ impl Operator {
         })
     }
 
+    /// A metric, summed over its labels.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let text = ureq::get(format!("http://{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
+        let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+        let samples = samples.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit(' ').next());
+        samples.map(|value| Ok(value.parse::<f64>()?)).sum()
+    }
+
+    /// Waits until it has visited so many Bridges since its start, and has none left to visit.
+    pub fn wait_until_visited(&self, bridges: usize) -> Result<()> {
+        eventually("every Bridge has been visited", START, || {
+            let visits = self.metric("isthmus_operator_reconciles_total")?;
+            let left =
+                self.metric("isthmus_operator_queue_depth")? + self.metric("isthmus_operator_reconciles_running")?;
+            ensure!(visits >= bridges as f64 && left == 0.0, "{visits} visits, {left} left\n{}", self.process.output());
+            Ok(())
+        })
+    }
+
     /// The process, for its output, memory and signals.
     pub fn process(&self) -> &Process {
         &self.process

@@ -12,6 +12,7 @@ mod fleet;
 mod node;
 mod outage;
 mod quick_start;
+mod quiet;
 mod references;
 mod rights;
 mod rollout;

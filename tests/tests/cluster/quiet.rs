@@ -24,7 +24,8 @@ const QUIET: Duration = Duration::from_secs(20);
 fn resources() -> Vec<Resource> {
     let mut resources = Vec::new();
     for bridge in 0..BRIDGES {
-        let (bridge_name, kafka, topic) = (format!("fleet-{bridge}"), format!("kafka-{bridge}"), format!("load-{bridge}"));
+        let (bridge_name, kafka, topic) =
+            (format!("fleet-{bridge}"), format!("kafka-{bridge}"), format!("load-{bridge}"));
         resources.push(manifest::bridge().named(&bridge_name).with("replicas", 0));
         resources.push(manifest::connector().named(&kafka).with("bridgeRef.name", bridge_name.as_str()));
         resources.push(sink(&topic, "load").with("connectorRef.name", kafka.as_str()));
@@ -95,7 +96,7 @@ fn operator_with_nothing_to_do_writes_nothing() -> Result<()> {
     for round in 0..10 {
         operator.process_mut().kill()?;
         operator = Operator::start(&control_plane, "operator-0", shared::RUNTIME_IMAGE)?;
-        operator.wait_until_visited()?;
+        operator.wait_until_visited(BRIDGES)?;
         let writes = operator::writes(&control_plane)?;
         ensure!(writes.len() == settled, "restart {round} wrote:\n{}", newest(&writes, settled));
     }
