@@ -67,17 +67,17 @@ impl Api {
 
     /// Creates an object in the collection at this path.
     pub fn create(&self, path: &str, object: &Value) -> Result<Answer> {
-        self.send(self.agent.post(self.url(path)), "application/json", object)
+        send(self.agent.post(self.url(path)), "application/json", object)
     }
 
     /// Changes an object with a strategic merge patch, which only built-in kinds take.
-    pub fn patch(&self, path: &str, patch: &Value) -> Result<Answer> {
-        self.send(self.agent.patch(self.url(path)), "application/strategic-merge-patch+json", patch)
+    pub fn patch(&self, path: &str, changes: &Value) -> Result<Answer> {
+        send(self.agent.patch(self.url(path)), "application/strategic-merge-patch+json", changes)
     }
 
     /// Deletes an object; `options` is a `DeleteOptions`.
     pub fn delete(&self, path: &str, options: &Value) -> Result<Answer> {
-        self.send(self.agent.delete(self.url(path)).force_send_body(), "application/json", options)
+        send(self.agent.delete(self.url(path)).force_send_body(), "application/json", options)
     }
 
     /// Follows a collection from `version` on, handing each event's type and object to `each`, until
@@ -99,11 +99,11 @@ impl Api {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
 
-    fn send(&self, request: RequestBuilder<WithBody>, kind: &str, body: &Value) -> Result<Answer> {
-        let request = request.config().timeout_global(Some(REQUEST)).build();
-        answer(request.content_type(kind).send(body.to_string())?)
-    }
+fn send(request: RequestBuilder<WithBody>, kind: &str, body: &Value) -> Result<Answer> {
+    let request = request.config().timeout_global(Some(REQUEST)).build();
+    answer(request.content_type(kind).send(body.to_string())?)
 }
 
 fn answer(mut response: http::Response<Body>) -> Result<Answer> {

@@ -79,13 +79,13 @@ impl Kubelet {
 
     /// What went wrong on the node, and what the processes of a namespace print.
     pub fn log(&self, namespace: &str) -> String {
-        let mut log = lock(&self.0.notes).join("\n");
+        let mut log = lock(&self.0.notes).clone();
         for ((_, pod, container), handle) in self.0.processes().iter().filter(|(key, _)| key.0 == namespace) {
             if let Some(process) = container::lock(handle).as_ref() {
-                log += &format!("\n--- {pod}/{container}\n{}", process.output());
+                log.push(format!("--- {pod}/{container}\n{}", process.output()));
             }
         }
-        log
+        log.join("\n")
     }
 }
 

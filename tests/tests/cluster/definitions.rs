@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions on a real API server: taken, unchanged by it, and shown to users.
+//! The `CustomResourceDefinition`s on a real API server: taken, unchanged by it, and shown to users.
 
 use anyhow::Context as _;
 use isthmus_tests::Result;
@@ -10,7 +10,7 @@ use crate::shared;
 const EVERY_FIELD: &str = include_str!("every_field.yaml");
 
 /// The manifests of `every_field.yaml`.
-pub fn every_field(control_plane: &ControlPlane) -> Result<Vec<Value>> {
+pub(crate) fn every_field(control_plane: &ControlPlane) -> Result<Vec<Value>> {
     shared::as_json(control_plane, "-", EVERY_FIELD)
 }
 

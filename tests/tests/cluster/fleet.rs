@@ -14,44 +14,55 @@ use serde_json::{Value, json};
 use crate::shared::{self, PATIENCE};
 
 /// A namespace with room for one Bridge, `fleet`, and a Kafka topic.
-pub struct Fleet<'a> {
+pub(crate) struct Fleet<'a> {
     /// The namespace.
-    pub namespace: Namespace<'a>,
+    pub(crate) namespace: Namespace<'a>,
     /// The Kafka that the Connector names.
-    pub kafka: &'static Kafka,
+    pub(crate) kafka: &'static Kafka,
     /// Whether it is on the shared cluster, whose operator and node can say what they saw.
-    pub is_shared: bool,
+    pub(crate) is_shared: bool,
     /// The topic that the Sink `load` writes to.
-    pub topic: String,
+    pub(crate) topic: String,
 }
 
 /// A pod that is ready.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pod {
+pub(crate) struct Pod {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its address.
-    pub ip: IpAddr,
+    pub(crate) ip: IpAddr,
     /// How often its container ended.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
 }
 
 impl Pod {
     /// Where the listener `mqtt` is.
-    pub fn mqtt(&self) -> SocketAddr {
+    pub(crate) fn mqtt(&self) -> SocketAddr {
         SocketAddr::new(self.ip, 1883)
     }
+
+    /// Publishes with an independent client; returns when the pod has acknowledged, which means that
+    /// Kafka has the record.
+    pub(crate) fn publish(&self, payload: &str) -> Result<()> {
+        mosquitto::publish(self.mqtt(), V5, "load/1", payload, &[])
+    }
+}
+
+/// The Rule `stamp`, which marks each record with its version.
+pub(crate) fn stamp(version: u32) -> Resource {
+    rule("stamp", &format!(r#"SELECT payload, {version} AS version FROM "load/#""#)).to_sink("load")
 }
 
 impl Fleet<'static> {
     /// A fleet in a new namespace of the shared cluster, with nothing applied yet.
-    pub fn new(stem: &str) -> Result<Self> {
+    pub(crate) fn new(stem: &str) -> Result<Self> {
         shared::operator()?;
         Ok(Self { is_shared: true, ..Self::on(shared::control_plane()?, stem)? })
     }
 
     /// A fleet with these many pods, applied and ready.
-    pub fn ready(stem: &str, replicas: usize) -> Result<Self> {
+    pub(crate) fn ready(stem: &str, replicas: usize) -> Result<Self> {
         let fleet = Self::new(stem)?;
         fleet.namespace.apply(&fleet.resources(replicas))?;
         fleet.wait_until_ready()?;
@@ -62,32 +73,27 @@ impl Fleet<'static> {
 
 impl<'a> Fleet<'a> {
     /// A fleet in a new namespace of this control plane, with nothing applied yet.
-    pub fn on(control_plane: &'a ControlPlane, stem: &str) -> Result<Self> {
+    pub(crate) fn on(control_plane: &'a ControlPlane, stem: &str) -> Result<Self> {
         let kafka = Kafka::shared()?;
         let namespace = Namespace::create(control_plane, stem)?;
         Ok(Self { namespace, kafka, is_shared: false, topic: kafka.topic(stem)? })
     }
 
     /// A fleet that exists.
-    pub fn attach(control_plane: &'a ControlPlane, namespace: &str, topic: &str) -> Result<Self> {
+    pub(crate) fn attach(control_plane: &'a ControlPlane, namespace: &str, topic: &str) -> Result<Self> {
         let namespace = Namespace::attach(control_plane, namespace);
         Ok(Self { namespace, kafka: Kafka::shared()?, is_shared: false, topic: topic.to_owned() })
     }
 
     /// The Bridge, the Connector, the Sink `load`, and the Rule `stamp` in its version 1.
-    pub fn resources(&self, replicas: usize) -> Vec<Resource> {
+    pub(crate) fn resources(&self, replicas: usize) -> Vec<Resource> {
         let connector = manifest::connector().with("kafka.bootstrapServers", json!([self.kafka.bootstrap()]));
         let sink = sink("load", &self.topic).with("requestMode", "Sync");
-        vec![manifest::bridge().with("replicas", replicas), connector, sink, self.stamp(1)]
-    }
-
-    /// The Rule `stamp`, which marks each record with its version.
-    pub fn stamp(&self, version: u32) -> Resource {
-        rule("stamp", &format!(r#"SELECT payload, {version} AS version FROM "load/#""#)).to_sink("load")
+        vec![manifest::bridge().with("replicas", replicas), connector, sink, stamp(1)]
     }
 
     /// Waits until each of the four resources is Ready at its newest generation.
-    pub fn wait_until_ready(&self) -> Result<()> {
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
         for (plural, name) in [("bridges", "fleet"), ("connectors", "kafka"), ("sinks", "load"), ("rules", "stamp")] {
             self.wait(plural, name, "Ready", "True")?;
         }
@@ -95,12 +101,19 @@ impl<'a> Fleet<'a> {
     }
 
     /// Waits until a condition has this status for the newest generation, and returns it.
-    pub fn wait(&self, plural: &str, name: &str, kind: &str, status: &str) -> Result<Value> {
+    pub(crate) fn wait(&self, plural: &str, name: &str, kind: &str, status: &str) -> Result<Value> {
         self.wait_for(plural, name, kind, status, |_| true)
     }
 
     /// Like [`Fleet::wait`], with a reason.
-    pub fn wait_for_reason(&self, plural: &str, name: &str, kind: &str, status: &str, reason: &str) -> Result<Value> {
+    pub(crate) fn wait_for_reason(
+        &self,
+        plural: &str,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> Result<Value> {
         self.wait_for(plural, name, kind, status, |condition| condition["reason"] == reason)
     }
 
@@ -133,7 +146,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// The pods of the Bridge, once exactly so many exist and all are ready.
-    pub fn pods(&self, count: usize) -> Result<Vec<Pod>> {
+    pub(crate) fn pods(&self, count: usize) -> Result<Vec<Pod>> {
         eventually(&format!("there are {count} pods, all ready"), PATIENCE, || {
             let list = self.namespace.other("v1", "pods")?;
             let items = list["items"].as_array().context("not a list")?;
@@ -144,14 +157,8 @@ impl<'a> Fleet<'a> {
         .with_context(|| if self.is_shared { self.story() } else { String::new() })
     }
 
-    /// Publishes with an independent client; returns when the pod has acknowledged, which means that
-    /// Kafka has the record.
-    pub fn publish(&self, pod: &Pod, payload: &str) -> Result<()> {
-        mosquitto::publish(pod.mqtt(), V5, "load/1", payload, &[])
-    }
-
     /// The newest record of the topic.
-    pub fn newest_record(&self) -> Result<Record> {
+    pub(crate) fn newest_record(&self) -> Result<Record> {
         self.kafka.read_all(&self.topic)?.pop().ok_or_else(|| anyhow!("{} is empty", self.topic))
     }
 }

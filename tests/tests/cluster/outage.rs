@@ -11,7 +11,7 @@ use isthmus_tests::kubernetes::ControlPlane;
 use isthmus_tests::kubernetes::kubelet::Kubelet;
 use isthmus_tests::operator::{self, NAMESPACE, Operator};
 
-use crate::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 use crate::shared::{self, PATIENCE, RUNTIME_IMAGE};
 
 /// A control plane with the definitions and the operator's rights.
@@ -51,9 +51,9 @@ fn second_replica_takes_over_when_the_leader_is_killed() -> Result<()> {
         if now == first { Err(anyhow!("{now}")) } else { Ok(()) }
     })?;
     let before = fleet.pods(1)?;
-    fleet.namespace.apply(&[fleet.stamp(2)])?;
+    fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
-    fleet.publish(&before[0], "x")?;
+    before[0].publish("x")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     assert_eq!(fleet.pods(1)?, before);
     Ok(())
@@ -92,15 +92,15 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     let before = Fleet::attach(&control_plane, &name, &topic)?.pods(1)?;
     control_plane.stop_api_server()?;
     for _ in 0..20 {
-        Fleet::attach(&control_plane, &name, &topic)?.publish(&before[0], "meanwhile")?;
+        before[0].publish("meanwhile")?;
     }
     ensure!(operator.process_mut().is_running()?, "the operator ended:\n{}", operator.process().output());
     control_plane.start_api_server()?;
     let fleet = Fleet::attach(&control_plane, &name, &topic)?;
     assert_eq!(fleet.kafka.read_all(&fleet.topic)?.len(), 20);
-    fleet.namespace.apply(&[fleet.stamp(2)])?;
+    fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
-    fleet.publish(&before[0], "after")?;
+    before[0].publish("after")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     assert_eq!(fleet.pods(1)?, before, "the same pod, not restarted");
     Ok(())

@@ -17,7 +17,7 @@ fn rule_whose_sink_is_deleted_says_so_and_recovers_when_it_returns() -> Result<(
     fleet.wait("rules", "stamp", "Ready", "False")?;
     fleet.namespace.apply(&fleet.resources(1))?;
     fleet.wait_until_ready()?;
-    fleet.publish(&before[0], "x")?;
+    before[0].publish("x")?;
     assert_eq!(fleet.newest_record()?.json()?["payload"], "x");
     assert_eq!(fleet.pods(1)?, before, "the same pod, not restarted");
     Ok(())

@@ -10,7 +10,7 @@ use isthmus_tests::kubernetes::kubelet::Kubelet;
 use isthmus_tests::operator::{self, ACCOUNT, NAMESPACE, Operator};
 use serde_json::Value;
 
-use crate::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 use crate::shared::{self, PATIENCE, RUNTIME_IMAGE};
 
 /// A definition as small as can be: the operator looks for the kind, and makes an object of it.
@@ -74,7 +74,7 @@ fn operator_uses_every_right_it_has_and_asks_for_no_other() -> Result<()> {
     fleet.wait_until_ready()?;
     let kubectl = fleet.namespace.kubectl();
     kubectl.run(&["scale", "bridge/fleet", "--replicas=1"])?;
-    fleet.namespace.apply(&[fleet.stamp(2)])?;
+    fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
     fleet.pods(1)?;
     kubectl.run(&["delete", "bridge", "fleet", "--timeout=60s"])?;

@@ -8,7 +8,7 @@ use isthmus_tests::manifest::rule;
 use isthmus_tests::mosquitto::Version::V5;
 use isthmus_tests::mqtt::Client;
 
-use crate::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 
 /// The promise is 2 s on a machine with nothing else to do; this is for one that runs all tests.
 const PROGRAMMED: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ fn edited_rule_is_programmed_on_every_pod_without_a_restart() -> Result<()> {
     let mut times = Vec::new();
     for version in 2..=8 {
         let applied = Instant::now();
-        fleet.namespace.apply(&[fleet.stamp(version)])?;
+        fleet.namespace.apply(&[fleet::stamp(version)])?;
         fleet.wait("rules", "stamp", "Programmed", "True")?;
         times.push(applied.elapsed());
         // Programmed means every pod: each device stays connected, and sees the new rule at once.
@@ -54,9 +54,9 @@ fn bad_sql_is_shown_with_line_column_and_caret_and_hurts_no_other_rule() -> Resu
     assert!(listed.contains(accepted["reason"].as_str().unwrap_or_default()), "{listed}");
 
     // The good one goes on, and goes on changing.
-    fleet.namespace.apply(&[fleet.stamp(2)])?;
+    fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait("rules", "stamp", "Ready", "True")?;
-    fleet.publish(&fleet.pods(1)?[0], "x")?;
+    fleet.pods(1)?[0].publish("x")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
 
     let good = rule("bad", "SELECT payload.speed AS speed\nFROM \"load/#\"\nWHERE payload.speed > 120").to_sink("load");

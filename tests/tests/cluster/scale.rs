@@ -7,7 +7,7 @@ use isthmus_tests::manifest;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 use crate::shared::PATIENCE;
 
 #[test]
@@ -18,7 +18,7 @@ fn kubectl_scale_adds_and_removes_pods() -> Result<()> {
     let pods = fleet.pods(3)?;
     fleet.wait_until_ready()?;
     for pod in &pods {
-        fleet.publish(pod, &pod.name)?;
+        pod.publish(&pod.name)?;
         assert_eq!(fleet.newest_record()?.json()?["payload"], pod.name.as_str());
     }
     let scale = fleet.namespace.object("bridges", "fleet/scale")?;
@@ -54,7 +54,7 @@ fn bridge_without_pods_is_told_apart_from_a_broken_one() -> Result<()> {
 fn change_of_the_pods_shape_rolls_and_a_change_of_a_rule_does_not() -> Result<()> {
     let fleet = Fleet::ready("shape", 2)?;
     let before = fleet.pods(2)?;
-    fleet.namespace.apply(&[fleet.stamp(2)])?;
+    fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait("rules", "stamp", "Programmed", "True")?;
     assert_eq!(fleet.pods(2)?, before);
     let bridge = manifest::bridge().with("replicas", 2).with("podLabels", json!({"team": "north"}));
@@ -68,7 +68,7 @@ fn change_of_the_pods_shape_rolls_and_a_change_of_a_rule_does_not() -> Result<()
     let after = fleet.pods(2)?;
     assert!(after.iter().all(|pod| !before.contains(pod)), "{before:?} {after:?}");
     fleet.wait_until_ready()?;
-    fleet.publish(&after[0], "x")?;
+    after[0].publish("x")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     Ok(())
 }
@@ -98,17 +98,17 @@ fn suspended_bridge_is_left_alone_until_it_goes_on() -> Result<()> {
     let plans =
         |fleet: &Fleet<'_>| -> Result<Value> { Ok(fleet.namespace.other("v1", "configmaps")?["items"].clone()) };
     let before = plans(&fleet)?;
-    fleet.namespace.apply(&[fleet.stamp(2)])?;
+    fleet.namespace.apply(&[fleet::stamp(2)])?;
     let condition = fleet.wait("rules", "stamp", "Programmed", "False")?;
     let message = condition["message"].as_str().context("no message")?;
     assert!(message.contains("suspend"), "{message}");
     assert_eq!(plans(&fleet)?, before);
     let pods = fleet.pods(1)?;
-    fleet.publish(&pods[0], "x")?;
+    pods[0].publish("x")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 1);
     fleet.namespace.apply(&[suspended(false)])?;
     fleet.wait_until_ready()?;
-    fleet.publish(&pods[0], "x")?;
+    pods[0].publish("x")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     Ok(())
 }

@@ -14,33 +14,33 @@ use isthmus_tests::{Result, environment, isthmus};
 use serde_json::Value;
 
 /// The image of the runtime, which the node has.
-pub const RUNTIME_IMAGE: &str = "isthmus.test/runtime:dev";
+pub(crate) const RUNTIME_IMAGE: &str = "isthmus.test/runtime:dev";
 /// An image whose program ends at once with an error.
-pub const BROKEN_IMAGE: &str = "isthmus.test/runtime:broken";
+pub(crate) const BROKEN_IMAGE: &str = "isthmus.test/runtime:broken";
 
 /// How long a pod, a rollout or a condition may take on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A control plane with the definitions, where nobody but the test acts.
-pub fn bare() -> Result<&'static ControlPlane> {
+pub(crate) fn bare() -> Result<&'static ControlPlane> {
     static BARE: Once<ControlPlane> = OnceLock::new();
     once(&BARE, start)
 }
 
 /// A control plane with the definitions, for the node and the operator.
-pub fn control_plane() -> Result<&'static ControlPlane> {
+pub(crate) fn control_plane() -> Result<&'static ControlPlane> {
     static CONTROL_PLANE: Once<ControlPlane> = OnceLock::new();
     once(&CONTROL_PLANE, start)
 }
 
 /// The node of [`control_plane`].
-pub fn kubelet() -> Result<&'static Kubelet> {
+pub(crate) fn kubelet() -> Result<&'static Kubelet> {
     static KUBELET: Once<Kubelet> = OnceLock::new();
     once(&KUBELET, || Kubelet::start(control_plane()?, images()?))
 }
 
 /// The operator of [`control_plane`], with a node for its pods.
-pub fn operator() -> Result<&'static Operator> {
+pub(crate) fn operator() -> Result<&'static Operator> {
     static OPERATOR: Once<Operator> = OnceLock::new();
     kubelet()?;
     once(&OPERATOR, || {
@@ -65,18 +65,18 @@ fn start() -> Result<ControlPlane> {
 }
 
 /// The images that a node has.
-pub fn images() -> Result<BTreeMap<String, PathBuf>> {
+pub(crate) fn images() -> Result<BTreeMap<String, PathBuf>> {
     let runtime = (RUNTIME_IMAGE.to_owned(), isthmus::binary()?.to_owned());
     Ok(BTreeMap::from([runtime, (BROKEN_IMAGE.to_owned(), PathBuf::from("/bin/false"))]))
 }
 
 /// The folder with the definitions.
-pub fn definitions() -> String {
+pub(crate) fn definitions() -> String {
     environment::checkout("crds/yaml").display().to_string()
 }
 
 /// Applies the definitions and waits until the API server serves their kinds.
-pub fn install(control_plane: &ControlPlane) -> Result<()> {
+pub(crate) fn install(control_plane: &ControlPlane) -> Result<()> {
     let kubectl = control_plane.kubectl();
     kubectl.run(&["apply", "-f", &definitions()])?;
     kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &definitions()])?;
@@ -93,13 +93,13 @@ pub fn install(control_plane: &ControlPlane) -> Result<()> {
 }
 
 /// The definitions as the files have them.
-pub fn committed(control_plane: &ControlPlane) -> Result<Vec<Value>> {
+pub(crate) fn committed(control_plane: &ControlPlane) -> Result<Vec<Value>> {
     as_json(control_plane, &definitions(), "")
 }
 
 /// The manifests of a file, or of a text for `-`, as kubectl reads them: without the API server's
 /// defaults.
-pub fn as_json(control_plane: &ControlPlane, file: &str, input: &str) -> Result<Vec<Value>> {
+pub(crate) fn as_json(control_plane: &ControlPlane, file: &str, input: &str) -> Result<Vec<Value>> {
     let arguments = ["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", file];
     let text = control_plane.kubectl().run_with(&arguments, input)?;
     let mut objects = Vec::new();

@@ -1,6 +1,6 @@
 //! The volumes of a pod as folders, written as the real kubelet writes them.
 //!
-//! The files of a ConfigMap or Secret are links into `..data`, itself a link to a folder with one
+//! The files of a `ConfigMap` or `Secret` are links into `..data`, itself a link to a folder with one
 //! generation of content. A new generation is written beside the old one and takes its place by
 //! renaming that one link, so a reader sees all of the old files or all of the new ones.
 

@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 use super::known;
 
 /// One bound of one field.
-pub struct Case {
+pub(super) struct Case {
     /// `KIND FIELD KEYWORD BOUND`.
-    pub name: String,
+    pub(super) name: String,
     /// The object that is bent, by its place among the examples of its kind.
-    pub example: usize,
+    pub(super) example: usize,
     /// The field, as a pointer into the object.
     pointer: String,
     /// Values that the API server takes.
-    pub accepted: Vec<Value>,
+    pub(super) accepted: Vec<Value>,
     /// Values that it refuses.
-    pub refused: Vec<Value>,
+    pub(super) refused: Vec<Value>,
 }
 
 impl Case {
     /// The object with this value in the field.
-    pub fn apply(&self, object: &Value, value: &Value) -> Result<Value> {
+    pub(super) fn apply(&self, object: &Value, value: &Value) -> Result<Value> {
         let mut object = object.clone();
         *object.pointer_mut(&self.pointer).with_context(|| format!("no {}", self.pointer))? = value.clone();
         Ok(object)
@@ -32,7 +32,7 @@ impl Case {
 
 /// Every bound in the schema of a kind, shown on these objects, which together have a value for
 /// every field.
-pub fn cases(kind: &str, schema: &Value, examples: &[&Value]) -> Result<Vec<Case>> {
+pub(super) fn cases(kind: &str, schema: &Value, examples: &[&Value]) -> Result<Vec<Case>> {
     let mut found = Found::default();
     for (example, object) in examples.iter().enumerate() {
         let whole = Place { kind, example, field: String::new(), pointer: String::new(), schema, value: object };

@@ -51,17 +51,17 @@ const PATTERNS: [(&str, &[&str], &[&str]); 10] = [
 ];
 
 /// The examples for a pattern.
-pub fn pattern(pattern: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+pub(super) fn pattern(pattern: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
     PATTERNS.iter().find(|(known, ..)| *known == pattern).map(|(_, accepted, refused)| (*accepted, *refused))
 }
 
 /// The choices that go with the other fields of `every_field.yaml`, where not all of them do.
-pub fn choices(field: &str) -> Option<Vec<Value>> {
+pub(super) fn choices(field: &str) -> Option<Vec<Value>> {
     (field == "spec.listeners[].tls.clientAuth").then(|| vec![json!("Required")])
 }
 
 /// Changes to the object of `every_field.yaml` that keep and that break the rule with this message.
-pub fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
+pub(super) fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
     let listener = |name: &str, port: u16| json!({"name": name, "port": port});
     Some(match message {
         "each listener needs a port of its own" => (
@@ -144,7 +144,7 @@ pub fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
 }
 
 /// The nearest values below and above a range of durations or sizes, where there are any.
-pub fn outside(min: &str, max: &str) -> Result<Vec<String>> {
+pub(super) fn outside(min: &str, max: &str) -> Result<Vec<String>> {
     let below = match (min, size(min)) {
         ("0s", _) => None,
         ("1s", _) => Some("999ms".to_owned()),
@@ -170,7 +170,7 @@ fn size(text: &str) -> Option<u64> {
 }
 
 /// Another entry for a list like this one, different for each number.
-pub fn another(entry: &Value, key: Option<&str>, number: u64) -> Value {
+pub(super) fn another(entry: &Value, key: Option<&str>, number: u64) -> Value {
     let mut entry = entry.clone();
     match key {
         Some(key) => entry[key] = json!(format!("n{number}")),
@@ -183,12 +183,12 @@ pub fn another(entry: &Value, key: Option<&str>, number: u64) -> Value {
 }
 
 /// A text of this length.
-pub fn filler(length: usize) -> String {
+pub(super) fn filler(length: usize) -> String {
     "x".repeat(length)
 }
 
 /// A value as the report shows it.
-pub fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     let text = value.to_string();
     if text.len() <= 100 {
         text
