@@ -14,7 +14,7 @@ dev: ## build and run the product on this machine: MQTT on port 1883, an embedde
 	@cargo build --release --bin isthmus
 	@exec "$${CARGO_TARGET_DIR:-target}/release/isthmus" dev examples/quickstart.yaml
 
-test: ## run every test, on real Apache Kafka and real clients; sets up what it needs (Linux, Java 17, Maven, Python)
+test: ## run every test, on real Kafka, Kubernetes and clients; sets up what it needs (Linux, Java 17, Maven, Go, Python)
 	@scripts/test.sh
 
 lint: ## check format, lints, documentation, shell scripts, licenses and sources of dependencies

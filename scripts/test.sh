@@ -10,6 +10,7 @@ tests/environment/kafka.sh tools >/dev/null
 tests/environment/python.sh >/dev/null
 tests/environment/helm.sh >/dev/null
 tests/environment/health.sh >/dev/null
+tests/environment/kubernetes.sh >/dev/null
 
 # What the tests run must be what the checkout says.
 cargo build --workspace --bin isthmus

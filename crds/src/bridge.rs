@@ -1,13 +1,23 @@
 //! `Bridge`: a fleet of pods, each an MQTT broker with a rule engine and Kafka clients.
 
+pub mod pods;
+pub mod service;
+pub mod status;
+
+use std::collections::BTreeMap;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use pods::{Resources, Toleration, TopologySpread};
+pub use service::Service;
+pub use status::{BridgeStatus, Endpoint};
+
 use crate::{
     duration::Duration,
     reference::{LABEL_PATTERN, LocalReference},
-    schema::{between_durations, between_sizes, list_map, rules},
+    schema::{atomic, between_durations, between_sizes, list_map, map_of_text, rules},
     size::Size,
     tls::ListenerTls,
 };
@@ -21,7 +31,12 @@ use crate::{
     namespaced,
     category = "isthmus",
     shortname = "br",
-    status = "crate::condition::Status",
+    status = "crate::bridge::BridgeStatus",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
     derive = "PartialEq",
     doc = "A Bridge is a fleet of pods, each an MQTT broker with a rule engine and Kafka clients.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -31,11 +46,21 @@ use crate::{
         priority = 1,
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
+    printcolumn(name = "Pods", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Devices", type_ = "integer", json_path = ".status.connections"),
     printcolumn(name = "Ports", type_ = "string", json_path = ".spec.listeners[*].port"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
 pub struct BridgeSpec {
+    /// Number of pods; a cluster only. An autoscaler may own it: leave it out of the manifest then.
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: i32,
+    /// Leave the pods and everything around them as they are, whatever changes here; a cluster only.
+    pub suspend: bool,
+    /// Image of the pods instead of the operator's own; a cluster only.
+    #[schemars(length(max = 1024))]
+    pub image: String,
     /// Where devices connect. Names and ports are unique.
     #[schemars(
         length(min = 1, max = 16),
@@ -49,15 +74,44 @@ pub struct BridgeSpec {
     pub mqtt: Mqtt,
     /// How a pod stops.
     pub drain: Drain,
+    /// How devices find the pods; a cluster only.
+    pub service: Service,
+    /// What a pod is promised and may use at most; a cluster only.
+    pub resources: Resources,
+    /// Taints that do not keep the pods away; a cluster only.
+    #[schemars(length(max = 32), transform = atomic)]
+    pub tolerations: Vec<Toleration>,
+    /// How the pods spread over nodes; none is evenly over zones and hosts, as far as that is possible. A cluster only.
+    #[schemars(length(max = 8), transform = list_map("topologyKey"))]
+    pub topology_spread_constraints: Vec<TopologySpread>,
+    /// Labels that a node needs to run the pods; a cluster only.
+    #[schemars(transform = map_of_text(32, 317, 63))]
+    pub node_selector: BTreeMap<String, String>,
+    /// Labels of the pods besides the operator's own; a cluster only.
+    #[schemars(transform = map_of_text(64, 317, 63))]
+    pub pod_labels: BTreeMap<String, String>,
+    /// Annotations of the pods; a cluster only.
+    #[schemars(transform = map_of_text(64, 317, 16_384))]
+    pub pod_annotations: BTreeMap<String, String>,
 }
 
 impl Default for BridgeSpec {
     fn default() -> Self {
         Self {
+            replicas: 1,
+            suspend: false,
+            image: String::new(),
             listeners: vec![Listener { name: "mqtt".to_owned(), port: 1883, protocol: Protocol::Mqtt, tls: None }],
             authentication: Authentication::default(),
             mqtt: Mqtt::default(),
             drain: Drain::default(),
+            service: Service::default(),
+            resources: Resources::default(),
+            tolerations: Vec::new(),
+            topology_spread_constraints: Vec::new(),
+            node_selector: BTreeMap::new(),
+            pod_labels: BTreeMap::new(),
+            pod_annotations: BTreeMap::new(),
         }
     }
 }

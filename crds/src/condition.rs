@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Status of a resource.
+/// Status of a resource that has nothing of its own to report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -27,12 +27,15 @@ impl Default for Status {
     }
 }
 
-fn unobserved() -> i64 {
+/// Largest number that every reader of JSON takes as it is.
+pub(crate) const LARGEST: u64 = (1 << 53) - 1;
+
+pub(crate) fn unobserved() -> i64 {
     -1
 }
 
 /// `metav1.Condition` with the bounds its Go type declares; the generated Rust type has none of them.
-fn conditions(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "maxItems": 16,

@@ -22,6 +22,7 @@ pub mod condition;
 pub mod connector;
 pub mod duration;
 pub mod generated;
+pub mod quantity;
 pub mod reference;
 pub mod reference_page;
 pub mod rule;
@@ -33,15 +34,16 @@ pub mod source;
 pub mod tls;
 pub mod yaml;
 
-pub use bridge::{Bridge, BridgeSpec};
+pub use bridge::{Bridge, BridgeSpec, BridgeStatus};
 pub use condition::Status;
 pub use connector::{Connector, ConnectorSpec};
 pub use duration::Duration;
+pub use quantity::Quantity;
 pub use reference::{LocalReference, ObjectRef};
-pub use rule::{Rule, RuleSpec};
-pub use sink::{Sink, SinkSpec};
+pub use rule::{Rule, RuleSpec, RuleStatus};
+pub use sink::{Sink, SinkSpec, SinkStatus};
 pub use size::Size;
-pub use source::{Source, SourceSpec};
+pub use source::{Source, SourceSpec, SourceStatus};
 
 /// API group of every kind.
 pub const GROUP: &str = "isthmus.dev";

@@ -1,9 +1,13 @@
 //! `Rule`: which messages, reshaped how, go where (rows R1 to R4), and how that is tested (row X8).
 
+pub mod status;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use status::{RuleStatistics, RuleStatus};
 
 use crate::{
     reference::{LABEL_PATTERN, LocalReference},
@@ -19,7 +23,7 @@ use crate::{
     namespaced,
     category = "isthmus",
     shortname = "rl",
-    status = "crate::condition::Status",
+    status = "crate::rule::RuleStatus",
     derive = "PartialEq",
     doc = "A Rule selects messages with SQL, reshapes them, and hands the output to its actions.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

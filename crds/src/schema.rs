@@ -46,6 +46,28 @@ pub(crate) fn list_map(key: &'static str) -> impl Fn(&mut Schema) {
     }
 }
 
+/// A list that has one owner and is replaced as a whole.
+pub(crate) fn atomic(schema: &mut Schema) {
+    schema.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
+}
+
+/// Bounds of a map of text: entries, length of a key, length of a value.
+pub(crate) fn map_of_text(entries: u64, key: u64, value: u64) -> impl Fn(&mut Schema) {
+    move |schema| {
+        map_of(entries, key)(schema);
+        schema.insert("additionalProperties".to_owned(), json!({"type": "string", "maxLength": value}));
+    }
+}
+
+/// Bounds of a map: entries and length of a key.
+pub(crate) fn map_of(entries: u64, key: u64) -> impl Fn(&mut Schema) {
+    move |schema| {
+        schema.insert("maxProperties".to_owned(), json!(entries));
+        let rule = format!("self.all(key, key.size() > 0 && key.size() <= {key})");
+        push_rule(schema, &rule, &format!("each key needs 1 to {key} characters"), "");
+    }
+}
+
 /// Bounds of each text in a list, and that no text is there twice.
 pub(crate) fn items(bounds: &'static [(&'static str, u64)], pattern: Option<&'static str>) -> impl Fn(&mut Schema) {
     move |schema| {
@@ -114,12 +136,20 @@ pub fn schema_of(kind: &str) -> Option<Value> {
 /// Kinds of the group, in the order in which they refer to each other.
 pub const KINDS: [&str; 5] = ["Bridge", "Connector", "Sink", "Source", "Rule"];
 
+/// The pods' Service has the name of the Bridge, and a label of the pods has it as its value: both hold 63 characters.
+const BRIDGE_NAME: &str = "self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
+const BRIDGE_NAME_MESSAGE: &str = "the name of a Bridge becomes the name of its Service: use at most 63 lower-case letters, digits and hyphens, with a letter first";
+
 fn finish(crd: &CustomResourceDefinition) -> Value {
     let mut crd = serde_json::to_value(crd).unwrap_or_default();
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         tidy(schema);
         if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
             status.insert("default".to_owned(), json!({"observedGeneration": -1}));
+        }
+        if let Some(root) = schema.as_object_mut().filter(|root| root.get("title") == Some(&json!("Bridge"))) {
+            let rule = json!({"rule": BRIDGE_NAME, "message": BRIDGE_NAME_MESSAGE});
+            root.insert("x-kubernetes-validations".to_owned(), json!([rule]));
         }
     }
     crd

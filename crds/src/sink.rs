@@ -1,8 +1,12 @@
 //! `Sink`: where records go in Kafka, and how (rows S2, S4 to S10).
 
+pub mod status;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use status::{SinkStatistics, SinkStatus};
 
 use crate::{
     duration::Duration,
@@ -20,7 +24,7 @@ use crate::{
     namespaced,
     category = "isthmus",
     shortname = "snk",
-    status = "crate::condition::Status",
+    status = "crate::sink::SinkStatus",
     derive = "PartialEq",
     doc = "A Sink writes the output of rules to a Kafka topic.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

@@ -1,8 +1,12 @@
 //! `Source`: what comes from Kafka, and where it goes in MQTT (rows C1 to C4).
 
+pub mod status;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use status::{SourceStatistics, SourceStatus};
 
 use crate::{
     duration::Duration,
@@ -23,7 +27,7 @@ pub const KAFKA_TOPIC_PATTERN: &str = "^[a-zA-Z0-9._-]{1,249}$";
     namespaced,
     category = "isthmus",
     shortname = "src",
-    status = "crate::condition::Status",
+    status = "crate::source::SourceStatus",
     derive = "PartialEq",
     doc = "A Source reads Kafka topics and hands their records to MQTT topics and to rules.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

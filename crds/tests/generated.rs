@@ -33,6 +33,9 @@ fn visit(path: &str, schema: &Value, check: &mut dyn FnMut(&str, &Value)) {
     if let Some(items) = schema.get("items") {
         visit(&format!("{path}[]"), items, check);
     }
+    if let Some(values) = schema.get("additionalProperties") {
+        visit(&format!("{path}[]"), values, check);
+    }
 }
 
 fn each_spec_field(check: &mut dyn FnMut(&str, &Value)) {
@@ -53,12 +56,13 @@ fn every_field_is_bounded() {
             Some("array") => has("maxItems") && has("x-kubernetes-list-type"),
             // A generation is the API server's own number and has no upper bound.
             Some("integer") => has("minimum") && (has("maximum") || path.ends_with("Generation")),
+            Some("object") if has("additionalProperties") => has("maxProperties") && has("x-kubernetes-validations"),
             Some("object") => {
                 let free = has("x-kubernetes-preserve-unknown-fields") && has("maxProperties");
                 has("properties") || free || path.ends_with(".console")
             }
             Some("boolean") => true,
-            _ => has("x-kubernetes-int-or-string") && has("maxLength") && has("x-kubernetes-validations"),
+            _ => has("x-kubernetes-int-or-string") && has("maxLength") && has("pattern"),
         };
         if !bounded {
             unbounded.push(path.to_owned());
@@ -121,6 +125,8 @@ fn optional_fields_have_static_defaults_or_are_references() {
             "Connector.kafka.authentication.scramSha512",
             "Connector.kafka.tls.caSecretRef",
             "Connector.kafka.tls.certificateSecretRef",
+            "Bridge.tolerations[].effect",
+            "Bridge.tolerations[].tolerationSeconds",
             "Source.topicMapping[].mqttTopic",
             "Rule.actions[].console",
             "Rule.actions[].republish",

@@ -20,6 +20,8 @@ if [ $# -eq 0 ]; then
     want flock util-linux
     want mosquitto_pub mosquitto-clients
     want kcat kcat
+    want openssl openssl
+    want diff diffutils
     want mvn maven
     want java openjdk-17-jre-headless
     want jq jq

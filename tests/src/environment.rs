@@ -37,6 +37,8 @@ impl Part {
 pub static KAFKA: Part = Part::new("kafka.sh", "broker");
 /// The jars of Kafka's command-line tools.
 pub static KAFKA_TOOLS: Part = Part::new("kafka.sh", "tools");
+/// The programs of a Kubernetes control plane, and `kubectl`.
+pub static KUBERNETES: Part = Part::new("kubernetes.sh", "");
 /// The Python interpreter with the independent clients.
 pub static PYTHON: Part = Part::new("python.sh", "");
 

@@ -24,26 +24,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// otherwise it is built first, so that a test never runs against a stale one.
 pub fn binary() -> Result<&'static Path> {
     static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
-    BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}"))).as_deref().map_err(|error| anyhow!("{error}"))
+    BINARY
+        .get_or_init(|| match env::var_os("ISTHMUS_BIN") {
+            Some(path) => Ok(path.into()),
+            None => build("isthmus").map_err(|error| format!("{error:#}")),
+        })
+        .as_deref()
+        .map_err(|error| anyhow!("{error}"))
 }
 
-fn build() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("ISTHMUS_BIN") {
-        return Ok(path.into());
-    }
+/// Builds a program of the workspace as the tests were built, and returns its path.
+pub(crate) fn build(program: &str) -> Result<PathBuf> {
     // target/PROFILE/deps/system-HASH
     let test = env::current_exe()?;
     let folder = test.parent().and_then(Path::parent).context("an unusual target folder")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     // The whole workspace, so that features, and with them the dependencies, stay the same.
-    build.args(["build", "--workspace", "--bin", "isthmus"]).current_dir(environment::checkout(""));
+    build.args(["build", "--workspace", "--bin", program]).current_dir(environment::checkout(""));
     if folder.ends_with("release") {
         build.arg("--release");
     }
     let output = build.stdin(Stdio::null()).output().context("cannot run cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(folder.join("isthmus"))
+    Ok(folder.join(program))
 }
 
 /// A command of the program that runs to its end.

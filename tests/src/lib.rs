@@ -7,7 +7,8 @@
 //!
 //! What the rest is for:
 //!
-//! * [`environment`] finds the parts that are fetched once (jars, Python packages);
+//! * [`environment`] finds the parts that are fetched or built once (jars, Python packages, a control plane);
+//! * [`operator`] is the operator as a process, [`kubernetes`] a real API server with its controllers, and a node that runs pods as processes;
 //! * [`process`] starts programs, keeps what they print, and ends them; [`guard`] ends those that a
 //!   crashed or interrupted test run would leave behind;
 //! * [`condition`] waits for something to become true, with a deadline;
@@ -16,8 +17,8 @@
 //! * [`helm`] renders the charts;
 //! * [`load`] is many devices at once, with a record of what was acknowledged.
 //!
-//! The tests themselves are one binary, `tests/system.rs`, a module per subject. This crate does
-//! not depend on the crates it tests.
+//! The tests themselves are two binaries, a module per subject: `tests/system` treats `isthmus` as
+//! one program, `tests/cluster` is about Kubernetes. This crate does not depend on the crates it tests.
 
 pub mod certificates;
 pub mod condition;
@@ -26,10 +27,12 @@ pub mod guard;
 pub mod helm;
 pub mod isthmus;
 pub mod kafka;
+pub mod kubernetes;
 pub mod load;
 pub mod manifest;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod operator;
 pub mod port;
 pub mod process;
 pub mod python;

@@ -20,6 +20,12 @@ impl Resource {
         Self { kind, name: name.to_owned(), spec }
     }
 
+    /// Gives it another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
     /// Sets a field of the spec by its dotted path (`buffer.perPartitionLimit`).
     #[must_use]
     pub fn with(mut self, path: &str, value: impl Into<Value>) -> Self {

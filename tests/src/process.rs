@@ -51,6 +51,14 @@ impl Process {
         Self::start_with(name, command, Stdio::null())
     }
 
+    /// Like [`Process::start`], with a text as the program's standard input.
+    pub fn start_with_input(name: &str, command: &mut Command, input: &str) -> Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input.as_bytes())?;
+        file.rewind()?;
+        Self::start_with(name, command, file.into())
+    }
+
     fn start_with(name: &str, command: &mut Command, input: Stdio) -> Result<Self> {
         let mut child = command
             .stdin(input)
@@ -75,10 +83,7 @@ impl Process {
 
     /// Like [`Process::run`], with a text as the program's standard input.
     pub fn run_with_input(name: &str, within: Duration, command: &mut Command, input: &str) -> Result<Vec<String>> {
-        let mut file = tempfile::tempfile()?;
-        file.write_all(input.as_bytes())?;
-        file.rewind()?;
-        Self::start_with(name, command, file.into())?.finish(within, command)
+        Self::start_with_input(name, command, input)?.finish(within, command)
     }
 
     fn finish(mut self, within: Duration, command: &Command) -> Result<Vec<String>> {

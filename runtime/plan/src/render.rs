@@ -13,7 +13,7 @@ mod sink;
 mod source;
 mod template;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 
@@ -68,13 +68,19 @@ impl Scope<'_> {
 /// Renders the plan of one Bridge.
 ///
 /// Resources of other Bridges are not looked at, except that a reference to a Bridge that does not exist is a
-/// finding in every plan.
+/// finding in every plan. A named Bridge that does not exist gives findings and no plan.
 pub fn render(resources: &Resources, options: &Options) -> Rendered {
     let mut findings = Vec::new();
-    let Some(chosen) = bridge::choose(resources, options, &mut findings) else {
-        return Rendered { plan: None, findings };
+    let chosen = bridge::choose(resources, options, &mut findings);
+    let (namespace, name) = match (chosen, &options.bridge) {
+        (Some(chosen), _) => {
+            let ObjectRef { namespace, name, .. } = reference(chosen);
+            (namespace, name)
+        }
+        // What refers to it is looked at all the same: each resource learns what is wrong with it.
+        (None, Some(named)) => named.clone(),
+        (None, None) => return Rendered { plan: None, findings },
     };
-    let ObjectRef { namespace, name, .. } = reference(chosen);
     let mut scope = Scope {
         bridges: index(&resources.bridges, &namespace, &mut findings),
         connectors: index(&resources.connectors, &namespace, &mut findings),
@@ -86,7 +92,7 @@ pub fn render(resources: &Resources, options: &Options) -> Rendered {
     };
     let rules = by_age(index(&resources.rules, &namespace, &mut scope.findings), &resources.rules);
 
-    let bridge = bridge::render(chosen, &mut scope);
+    let bridge = chosen.map(|chosen| bridge::render(chosen, &mut scope));
     let connectors = connector::render_all(&mut scope);
     let sinks = sink::render_all(&connectors, &mut scope);
     let sources = source::render_all(&connectors, &mut scope);
@@ -97,17 +103,20 @@ pub fn render(resources: &Resources, options: &Options) -> Rendered {
     let rules: Vec<PlanRule> = rules.into_iter().filter_map(|rule| rule::render(rule, &accepted, &mut scope)).collect();
 
     let findings = scope.findings;
-    let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
-    plan.revision = revision::of(&plan);
-    Rendered { plan: Some(plan), findings }
+    let plan = bridge.map(|bridge| {
+        let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
+        plan.revision = revision::of(&plan);
+        plan
+    });
+    Rendered { plan, findings }
 }
 
 /// Oldest first, as rules see a message in the order in which they were made; among rules that carry no time (local
 /// mode) the order in which they were given stands.
 fn by_age<'a>(indexed: BTreeMap<String, &'a Rule>, given: &'a [Rule]) -> Vec<&'a Rule> {
-    let kept: Vec<&Rule> = indexed.into_values().collect();
-    let mut rules: Vec<&Rule> =
-        given.iter().filter(|rule| kept.iter().any(|kept| std::ptr::eq(*kept, *rule))).collect();
+    // Of two rules of one name the one that is indexed is meant.
+    let kept: HashSet<*const Rule> = indexed.into_values().map(std::ptr::from_ref).collect();
+    let mut rules: Vec<&Rule> = given.iter().filter(|rule| kept.contains(&std::ptr::from_ref(*rule))).collect();
     rules.sort_by(|a, b| {
         let time = |rule: &Rule| rule.metadata.creation_timestamp.as_ref().map(|time| time.0);
         match (time(a), time(b)) {

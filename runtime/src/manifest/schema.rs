@@ -63,6 +63,9 @@ impl Check<'_> {
     fn object(&mut self, schema: &Value, name: &str, key: &Range<usize>, node: &Node, entries: &[(Key, Node)]) {
         let empty = serde_json::Map::new();
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        if let Some(values) = schema.get("additionalProperties") {
+            return self.free(schema, values, name, key, entries);
+        }
         let known: Vec<&str> = properties.keys().map(String::as_str).collect();
         let mut meant = Vec::new();
         for (field, value) in entries {
@@ -80,6 +83,18 @@ impl Check<'_> {
                     description.and_then(Value::as_str).map(|text| format!("add `{field}`: {}", explain::lead(text)));
                 self.report(key, format!("`{name}` needs the field `{field}`"), help);
             }
+        }
+    }
+
+    /// A map whose keys the user chooses, such as labels of pods.
+    fn free(&mut self, schema: &Value, values: &Value, name: &str, key: &Range<usize>, entries: &[(Key, Node)]) {
+        if let Some(most) = schema.get("maxProperties").and_then(Value::as_u64)
+            && entries.len() as u64 > most
+        {
+            self.report(key, format!("`{name}` takes at most {most} entries"), None);
+        }
+        for (key, value) in entries {
+            self.node(values, &format!("{name}.{}", key.name), &key.span, value);
         }
     }
 

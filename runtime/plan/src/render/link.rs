@@ -19,11 +19,8 @@ pub(super) enum Link {
 
 /// Follows `spec.bridgeRef` of `object`.
 pub(super) fn to_bridge(object: &ObjectRef, name: &str, scope: &mut Scope<'_>) -> Link {
-    if name == scope.bridge {
-        return Link::Here;
-    }
     if scope.bridges.contains_key(name) {
-        return Link::Elsewhere;
+        return if name == scope.bridge { Link::Here } else { Link::Elsewhere };
     }
     let finding = not_found(object, "spec.bridgeRef.name", "Bridge", name, scope.bridges.keys());
     scope.report(finding);
@@ -39,11 +36,8 @@ pub(super) fn to_connector(object: &ObjectRef, name: &str, scope: &mut Scope<'_>
         return Link::Nowhere;
     };
     let bridge = &connector.spec.bridge_ref.name;
-    if bridge == scope.bridge {
-        return Link::Here;
-    }
     if scope.bridges.contains_key(bridge) {
-        return Link::Elsewhere;
+        return if bridge == scope.bridge { Link::Here } else { Link::Elsewhere };
     }
     let message = format!("the Connector `{name}` names a Bridge `{bridge}` that does not exist");
     scope.report(

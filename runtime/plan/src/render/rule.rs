@@ -30,9 +30,11 @@ pub(super) struct Accepted<'a> {
 /// The rule, if all of it is right and it is enabled.
 pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>) -> Option<document::Rule> {
     let object = reference(rule);
-    let Link::Here = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope) else {
+    // A rule whose Bridge is missing is checked all the same: it learns everything that is wrong with it at once.
+    let link = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope);
+    if let Link::Elsewhere = link {
         return None;
-    };
+    }
     let mut findings = Vec::new();
     let compiled = compile(&object, rule, &mut findings);
     if let Some(compiled) = &compiled {
@@ -47,7 +49,7 @@ pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>
     }
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     scope.findings.extend(findings);
-    if refused || !rule.spec.enabled {
+    if refused || !rule.spec.enabled || !matches!(link, Link::Here) {
         return None;
     }
     Some(document::Rule { name: object.name, sql: rule.spec.sql.clone(), actions })

@@ -19,10 +19,10 @@ pub(super) fn render_all(connectors: &Connectors, scope: &mut Scope<'_>) -> Vec<
 fn render(sink: &Sink, connectors: &Connectors, scope: &mut Scope<'_>) -> Option<document::Sink> {
     let object = reference(sink);
     let connector = &sink.spec.connector_ref.name;
-    let Link::Here = link::to_connector(&object, connector, scope) else {
+    // Checked also when its Connector leads nowhere: it learns everything that is wrong with it at once.
+    if let Link::Elsewhere = link::to_connector(&object, connector, scope) {
         return None;
-    };
-    let kafka = connectors.get(connector)?.clone();
+    }
     let spec = &sink.spec;
     let mut findings = Vec::new();
     let topic = template::compile(&object, "spec.topic", &spec.topic, TemplateKind::Topic, &mut findings);
@@ -44,6 +44,7 @@ fn render(sink: &Sink, connectors: &Connectors, scope: &mut Scope<'_>) -> Option
     if refused {
         return None;
     }
+    let kafka = connectors.get(connector)?.clone();
     let dynamic_topic = topic.is_some_and(|topic| topic.variables().next().is_some());
     Some(document(sink, &object.name, kafka, dynamic_topic))
 }

@@ -24,10 +24,10 @@ pub(super) fn render_all(connectors: &Connectors, scope: &mut Scope<'_>) -> Vec<
 fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Option<document::Source> {
     let object = reference(source);
     let connector = &source.spec.connector_ref.name;
-    let Link::Here = link::to_connector(&object, connector, scope) else {
+    // Checked also when its Connector leads nowhere: it learns everything that is wrong with it at once.
+    if let Link::Elsewhere = link::to_connector(&object, connector, scope) {
         return None;
-    };
-    let kafka = connectors.get(connector)?.clone();
+    }
     let spec = &source.spec;
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
@@ -49,6 +49,7 @@ fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Op
     if refused {
         return None;
     }
+    let kafka = connectors.get(connector)?.clone();
     let group_id = if spec.group_id.is_empty() {
         format!("isthmus-{}-{}", object.namespace, object.name)
     } else {

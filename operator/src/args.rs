@@ -1,0 +1,75 @@
+//! The command line. Every option has a variable of the environment, which is how the chart sets them.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, ValueEnum};
+
+use crate::watch::Scope;
+
+/// Runs Bridges of isthmus.dev in a Kubernetes cluster.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "isthmus-operator", version)]
+pub struct Args {
+    /// Namespaces to look after, separated by commas; empty is all of them.
+    #[arg(long, env = "WATCH_NAMESPACES", value_name = "NAMES", default_value = "")]
+    pub watch_namespaces: String,
+    /// Image of the pods, unless a Bridge names another.
+    #[arg(long, env = "RUNTIME_IMAGE", value_name = "IMAGE")]
+    pub runtime_image: String,
+    /// Namespace of the operator itself, where the Lease is that says which of several operators works.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "default")]
+    pub namespace: String,
+    /// Name of this operator among several.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub identity: Option<String>,
+    /// Where to serve health and metrics.
+    #[arg(long, env = "ADMIN_ADDRESS", value_name = "HOST:PORT", default_value = "0.0.0.0:8080")]
+    pub admin: SocketAddr,
+    /// What to log: error, warn, info, debug, trace, or directives such as `info,isthmus_operator::visit=debug`.
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER", hide_env_values = true)]
+    pub log: Option<String>,
+    /// How to log.
+    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+impl Args {
+    /// Where to watch.
+    pub fn scope(&self) -> Scope {
+        let names: Vec<String> =
+            self.watch_namespaces.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if names.is_empty() { Scope::Cluster } else { Scope::Namespaces(names) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_namespaces_is_all_of_them() {
+        let scope = |text: &str| {
+            Args::try_parse_from(["isthmus-operator", "--runtime-image", "x", "--watch-namespaces", text])
+                .map(|args| args.scope())
+                .unwrap()
+        };
+        assert_eq!(scope(""), Scope::Cluster);
+        assert_eq!(scope("a, b"), Scope::Namespaces(vec!["a".to_owned(), "b".to_owned()]));
+    }
+}

@@ -1,0 +1,70 @@
+//! What all visits share.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use kube::{Client, runtime::events::Recorder};
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    apply::Applier,
+    figures,
+    index::{BridgeKey, Index},
+    metrics::Metrics,
+    queue::Queue,
+    rollout_clock::RolloutClock,
+    watch::secrets::SecretWatches,
+};
+
+/// Changes that come together, as `kubectl apply` of one file sends them, are one visit.
+pub const SETTLE: Duration = Duration::from_millis(30);
+
+/// The index, shared by watches and visits. It is never locked across an await.
+pub type SharedIndex = Arc<Mutex<Index>>;
+
+/// The queue of visits.
+pub type Visits = Arc<Queue<BridgeKey>>;
+
+/// What all visits share.
+#[derive(Debug)]
+pub struct Context {
+    /// Client of the API server.
+    pub client: Client,
+    /// What the API server holds.
+    pub index: SharedIndex,
+    /// What to visit next.
+    pub queue: Visits,
+    /// Watches on the Secrets that are used.
+    pub secrets: SecretWatches,
+    /// Applies children.
+    pub applier: Applier,
+    /// When figures were told.
+    pub figures: figures::Memory,
+    /// Since when a revision is asked for.
+    pub clock: RolloutClock,
+    /// Publishes events.
+    pub recorder: Events,
+    /// Our own figures.
+    pub metrics: Metrics,
+    /// Image of the pods.
+    pub image: String,
+    /// What was found out about the cluster.
+    pub cluster: RwLock<Cluster>,
+}
+
+/// What was found out about the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Whether it knows `PodMonitor`.
+    pub pod_monitors: bool,
+    /// Kinds whose definition is older than ours, with what it lacks.
+    pub outdated: BTreeMap<String, String>,
+}
+
+/// A recorder of events.
+pub struct Events(pub Recorder);
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}

@@ -1,0 +1,52 @@
+use isthmus_api::ObjectRef;
+use isthmus_plan::finding::reason as finding_reason;
+
+use super::*;
+
+fn object() -> ObjectRef {
+    ObjectRef::new("Rule", "plant", "speeding")
+}
+
+#[test]
+fn bad_sql_is_shown_with_line_column_and_caret() {
+    let sql = "SELECT\n  uper(clientid) AS id\nFROM \"a\"";
+    let at = sql.find("uper").unwrap();
+    let finding = Finding::error(&object(), "spec.sql", finding_reason::INVALID_SQL, "there is no function `uper`")
+        .with_help("did you mean `upper`?")
+        .at(at..at + 4);
+    let diagnosis = Diagnosis::of(&[&finding], |path| (path == "spec.sql").then_some(sql));
+    assert_eq!(diagnosis.accepted.reason, "InvalidSql");
+    assert!(!diagnosis.is_good());
+    insta::assert_snapshot!(diagnosis.accepted.message, @r"");
+    assert_eq!(diagnosis.resolved.reason, "NotAccepted");
+}
+
+#[test]
+fn a_missing_reference_leaves_the_resource_accepted() {
+    let finding = Finding::error(
+        &object(),
+        "spec.actions[0].sinkRef.name",
+        finding_reason::REF_NOT_FOUND,
+        "there is no Sink called `vehicle` in namespace `plant`",
+    )
+    .with_help("did you mean `vehicles`?");
+    let diagnosis = Diagnosis::of(&[&finding], |_| None);
+    assert!(diagnosis.accepted.is_true());
+    assert_eq!(diagnosis.resolved.reason, "RefNotFound");
+    insta::assert_snapshot!(diagnosis.resolved.message, @"");
+}
+
+#[test]
+fn warnings_are_told_and_stop_nothing() {
+    let finding = Finding::warning(&object(), "spec.sql", finding_reason::SUSPICIOUS_SQL, "this is always false");
+    let diagnosis = Diagnosis::of(&[&finding], |_| None);
+    assert!(diagnosis.is_good());
+    assert_eq!(diagnosis.accepted, Verdict::yes("AcceptedWithWarnings", "spec.sql: this is always false."));
+}
+
+#[test]
+fn an_object_that_cannot_be_read_says_so() {
+    let diagnosis = Diagnosis::unreadable("unknown variant `Maybe`");
+    assert_eq!(diagnosis.accepted.reason, "Unreadable");
+    assert!(diagnosis.accepted.message.contains("unknown variant `Maybe`"));
+}

@@ -1,0 +1,92 @@
+//! What the plan is rendered from, and what was found about each resource.
+
+use std::collections::HashMap;
+
+use isthmus_api::ObjectRef;
+use isthmus_plan::{Finding, Resources};
+use kube::Resource as _;
+
+use super::secrets::Secrets;
+use crate::{
+    index::{
+        Neighbourhood,
+        resource::{Kind, Stored},
+    },
+    status::diagnose::Diagnosis,
+};
+
+/// The resources around a Bridge, as far as they can be read. What is being deleted counts as gone.
+pub(super) fn gather(around: &Neighbourhood, secrets: &Secrets) -> Resources {
+    Resources {
+        bridges: around.bridges.iter().map(|bridge| (**bridge).clone()).collect(),
+        connectors: readable(&around.connectors),
+        sinks: readable(&around.sinks),
+        sources: readable(&around.sources),
+        rules: readable(&around.rules),
+        secrets: secrets.present(),
+    }
+}
+
+fn readable<K: Kind>(stored: &[Stored<K>]) -> Vec<K> {
+    stored.iter().filter_map(Stored::object).filter(|object| object.meta().deletion_timestamp.is_none()).map(|object| (**object).clone()).collect()
+}
+
+/// What was found about each resource.
+#[derive(Debug)]
+pub(super) struct Diagnoses {
+    by_object: HashMap<ObjectRef, Diagnosis>,
+}
+
+impl Diagnoses {
+    pub(super) fn of(around: &Neighbourhood, findings: &[Finding]) -> Self {
+        let mut by_object = HashMap::new();
+        let mut grouped: HashMap<&ObjectRef, Vec<&Finding>> = HashMap::new();
+        for finding in findings {
+            grouped.entry(&finding.object).or_default().push(finding);
+        }
+        diagnose(around.bridge.as_slice(), &grouped, &mut by_object, |_, _| None);
+        diagnose(&around.connectors, &grouped, &mut by_object, |_, _| None);
+        diagnose(&around.sinks, &grouped, &mut by_object, |sink, path| match path {
+            "spec.topic" => Some(&sink.spec.topic),
+            "spec.key" => Some(&sink.spec.key),
+            "spec.value" => Some(&sink.spec.value),
+            "spec.timestamp" => Some(&sink.spec.timestamp),
+            _ => None,
+        });
+        diagnose(&around.sources, &grouped, &mut by_object, |_, _| None);
+        diagnose(&around.rules, &grouped, &mut by_object, |rule, path| (path == "spec.sql").then_some(&*rule.spec.sql));
+        Self { by_object }
+    }
+
+    pub(super) fn of_resource<K: Kind>(&self, stored: &Stored<K>) -> Diagnosis {
+        self.by_object.get(&reference(stored)).cloned().unwrap_or_else(|| Diagnosis::of(&[], |_| None))
+    }
+
+    pub(super) fn of_bridge(&self, name: &str) -> Diagnosis {
+        let found = self.by_object.iter().find(|(object, _)| object.kind == "Bridge" && object.name == name);
+        found.map_or_else(|| Diagnosis::of(&[], |_| None), |(_, diagnosis)| diagnosis.clone())
+    }
+}
+
+fn reference<K: Kind>(stored: &Stored<K>) -> ObjectRef {
+    ObjectRef::new(K::kind(&()), stored.namespace(), stored.name())
+}
+
+fn diagnose<K: Kind>(
+    all: &[Stored<K>],
+    findings: &HashMap<&ObjectRef, Vec<&Finding>>,
+    into: &mut HashMap<ObjectRef, Diagnosis>,
+    text_of: impl for<'k> Fn(&'k K, &str) -> Option<&'k str>,
+) {
+    for stored in all {
+        let object = reference(stored);
+        let diagnosis = match stored {
+            Stored::Unreadable(unreadable) => Diagnosis::unreadable(&unreadable.message),
+            Stored::Parsed(parsed) => {
+                let found = findings.get(&object).map(Vec::as_slice).unwrap_or_default();
+                Diagnosis::of(found, |path| text_of(parsed, path))
+            }
+        };
+        into.insert(object, diagnosis);
+    }
+}

@@ -1,0 +1,26 @@
+//! A real Kubernetes: control plane processes on loopback, `kubectl`, and a node that runs pods as
+//! plain processes.
+//!
+//! * [`control_plane`] starts etcd, the API server and the controller manager, with what
+//!   [`credentials`] writes for them;
+//! * [`kubectl`] drives the program that users have; [`api`] asks the API server directly where a
+//!   test looks at something every few milliseconds;
+//! * [`audit`] reads what a client did, from the API server's own log;
+//! * [`namespace`] is where one test lives;
+//! * [`kubelet`] does for pods what a node would: volumes, processes, probes, status.
+//!
+//! What no process here does is contained in one sentence: there are no containers, no networks and
+//! no Services with endpoints behind them; `make e2e` has those.
+
+pub mod api;
+pub mod audit;
+pub mod control_plane;
+pub mod credentials;
+pub mod kubectl;
+pub mod kubelet;
+pub mod namespace;
+
+pub use self::api::Api;
+pub use self::control_plane::ControlPlane;
+pub use self::kubectl::Kubectl;
+pub use self::namespace::Namespace;
