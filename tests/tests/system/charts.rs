@@ -209,7 +209,7 @@ fn the_charts_have_the_version_of_the_programs() -> Result<()> {
 }
 
 /// The notes of the operator's chart. Helm shows them on an installation only, so a copy of the chart renders them as
-/// the data of a ConfigMap.
+/// the data of a `ConfigMap`.
 fn notes(arguments: &[&str]) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let chart = folder.path().join("isthmus");
