@@ -138,7 +138,9 @@ pub fn covers(rule: &Rule, columns: &MapColumns) -> Result<(), String> {
             if rule.from().iter().any(|entry| names(&entry.from)) {
                 return Ok(());
             }
-            Err(format!("FROM does not cover records of Source `{source}`: they are \"$sources/kafka_consumer:{source}\""))
+            Err(format!(
+                "FROM does not cover records of Source `{source}`: they are \"$sources/kafka_consumer:{source}\""
+            ))
         }
         kind => Err(format!("FROM does not cover {} events: they are \"{}\"", kind.event_name(), kind.topic())),
     }

@@ -28,14 +28,8 @@ pub(crate) struct Checked {
 
 /// Checks a query. When a finding is an error, the first part is not to be used.
 pub(crate) fn check(query: &ast::Query, sql: &str) -> (Checked, Vec<Diagnostic>) {
-    let mut checker = Checker {
-        sql,
-        kinds: Vec::new(),
-        local: HashSet::new(),
-        findings: Vec::new(),
-        constant_bytes: 0,
-        folding: 0,
-    };
+    let mut checker =
+        Checker { sql, kinds: Vec::new(), local: HashSet::new(), findings: Vec::new(), constant_bytes: 0, folding: 0 };
     let from = checker.from(&query.from);
     checker.kinds = from.iter().map(FromEntry::kind).collect();
     let condition = query.condition.as_ref();

@@ -3,9 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use isthmus_rules::functions::{self, Function};
-use isthmus_rules::{
-    Environment, Event, FixedHost, Limits, MapColumns, Rows, Rule, Severity, Text, Value, reference,
-};
+use isthmus_rules::{Environment, Event, FixedHost, Limits, MapColumns, Rows, Rule, Severity, Text, Value, reference};
 
 fn evaluate(expression: &str) -> Result<Value, String> {
     let compiled = Rule::compile(&format!("SELECT {expression} AS r FROM \"t/#\"")).map_err(|findings| {

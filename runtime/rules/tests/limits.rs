@@ -85,9 +85,8 @@ fn a_value_is_nested_so_deep_and_no_deeper() {
 #[test]
 fn a_value_in_a_store_does_not_grow_for_ever() {
     let host = FixedHost::default();
-    let runs = |sql: &str, times: usize| {
-        (0..times).find_map(|_| run_with(sql, &json!("{}"), &host, &Limits::default()).err())
-    };
+    let runs =
+        |sql: &str, times: usize| (0..times).find_map(|_| run_with(sql, &json!("{}"), &host, &Limits::default()).err());
     let deeper = "SELECT kv_store_put('a', [kv_store_get('a')]) AS r FROM \"t\"";
     assert_eq!(runs(deeper, MAX_VALUE_DEPTH), None);
     assert!(runs(deeper, 1).unwrap().contains("nested more than 128 levels deep"));
@@ -115,7 +114,10 @@ fn a_row_has_an_end_that_a_large_event_does_not_reach() {
     raises(run_with(&sql, &payload(1 << 20), &host, &limits), "the output has more than ");
     let large = json!("x".repeat(20 << 20));
     passes(&run_with("SELECT *, payload AS raw FROM \"t\"", &large, &host, &limits));
-    raises(run_with("SELECT *, payload AS a, payload AS b, payload AS c FROM \"t\"", &large, &host, &limits), "the output");
+    raises(
+        run_with("SELECT *, payload AS a, payload AS b, payload AS c FROM \"t\"", &large, &host, &limits),
+        "the output",
+    );
 }
 
 #[test]
@@ -202,7 +204,10 @@ fn patterns_and_widths_have_an_end() {
         let sql = format!("SELECT {expression} AS r FROM \"t\"");
         run_with(&sql, &json!("x"), &FixedHost::default(), &limits)
     };
-    raises(run("regex_match(payload, payload + '{1000}')"), "the compiled pattern in bytes would pass the limit of 10000");
+    raises(
+        run("regex_match(payload, payload + '{1000}')"),
+        "the compiled pattern in bytes would pass the limit of 10000",
+    );
     raises(select("regex_match(payload, 'a{1000}{1000}')"), "the compiled pattern in bytes would pass the limit");
     raises(run("pad(payload, 11)"), "the width in characters would pass the limit of 10");
     raises(run("sprintf('~11s', payload)"), "a width would pass the limit of 10");

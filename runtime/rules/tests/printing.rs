@@ -32,7 +32,8 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn path() -> impl Strategy<Value = Path> {
-    let plain = (name(), prop::collection::vec(step(), 0..3)).prop_map(|(root, steps)| Path { root, steps, span: 0..0 });
+    let plain =
+        (name(), prop::collection::vec(step(), 0..3)).prop_map(|(root, steps)| Path { root, steps, span: 0..0 });
     plain.prop_recursive(2, 8, 2, |inner| {
         let step = prop_oneof![step(), inner.prop_map(Step::Variable)];
         (name(), prop::collection::vec(step, 0..3)).prop_map(|(root, steps)| Path { root, steps, span: 0..0 })
@@ -91,8 +92,11 @@ fn expr() -> impl Strategy<Value = Expr> {
             (prop::sample::select(&UNARY[..]), boxed()).prop_map(|(op, operand)| ExprKind::Unary(op, operand)),
             (prop::sample::select(&BINARY[..]), boxed(), boxed())
                 .prop_map(|(op, left, right)| ExprKind::Binary(op, left, right)),
-            (boxed(), some(1), any::<bool>())
-                .prop_map(|(subject, options, negated)| ExprKind::In { subject, options, negated }),
+            (boxed(), some(1), any::<bool>()).prop_map(|(subject, options, negated)| ExprKind::In {
+                subject,
+                options,
+                negated
+            }),
             (
                 prop::option::of(boxed()),
                 prop::collection::vec((inner.clone(), inner.clone()), 1..3),

@@ -190,7 +190,6 @@ impl<'a> Formatter<'a> {
             None => failed("`~c` needs the number of a character"),
         }
     }
-
 }
 
 fn skip(rest: &mut std::str::Chars<'_>, wanted: char) -> bool {

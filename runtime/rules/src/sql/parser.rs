@@ -123,8 +123,9 @@ impl Parser {
             }
             if steps.len() > MAX_VALUE_DEPTH {
                 let message = format!("the path has more than {MAX_VALUE_DEPTH} steps");
-                return Err(Diagnostic::error(start..self.previous_end(), message)
-                    .with_help("no value is nested that deeply"));
+                return Err(
+                    Diagnostic::error(start..self.previous_end(), message).with_help("no value is nested that deeply")
+                );
             }
         }
         let span = start..self.previous_end();

@@ -44,7 +44,9 @@ mod tests {
 
     #[test]
     fn exponents_have_a_sign_and_no_zeros() {
-        for (value, text) in [(12.5, "1.25000e+1"), (0.0, "0.00000e+0"), (-1e-7, "-1.00000e-7"), (1e100, "1.00000e+100")] {
+        for (value, text) in
+            [(12.5, "1.25000e+1"), (0.0, "0.00000e+0"), (-1e-7, "-1.00000e-7"), (1e100, "1.00000e+100")]
+        {
             assert_eq!(exponential(value, 6), text);
         }
         assert_eq!(exponential(1.5, 2), "1.5e+0");
