@@ -363,8 +363,12 @@ fn own_test(name: &str, event: serde_json::Value, expect: serde_json::Value) -> 
     serde_json::from_value(serde_json::json!({"name": name, "event": event, "expect": expect})).unwrap()
 }
 
+/// The fleet with a rule of this SQL, without actions when the SQL is not [`SQL`].
 fn with_tests(sql: &str, tests: Vec<isthmus_api::rule::Test>) -> Resources {
     let mut resources = fleet();
+    if sql != SQL {
+        resources.rules[0].spec.actions.clear();
+    }
     resources.rules[0].spec.sql = sql.to_owned();
     resources.rules[0].spec.tests = tests;
     resources

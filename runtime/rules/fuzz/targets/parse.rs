@@ -27,7 +27,10 @@ fuzz_target!(|text: &str| {
         } else {
             // The printer's parentheses may pass the limits of nesting and length; nothing else may refuse it.
             let error = sql::parse(&printed).unwrap_err().message;
-            assert!(error.contains("nested") || error.contains("deep") || error.contains("bytes"), "{printed}: {error}");
+            assert!(
+                error.contains("nested") || error.contains("deep") || error.contains("bytes"),
+                "{printed}: {error}"
+            );
         }
     }
 });
