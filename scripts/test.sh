@@ -13,7 +13,7 @@ tests/environment/health.sh >/dev/null
 tests/environment/kubernetes.sh >/dev/null
 
 # What the tests run must be what the checkout says.
-cargo build --workspace --bin isthmus
+cargo build --workspace --bin isthmus --bin isthmus-operator
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
