@@ -62,17 +62,15 @@ impl Place {
                     &resolved
                 }
             };
-            node = match enter(document, node, step) {
-                Some(inside) => inside,
+            let Some(inside) = enter(document, node, step) else {
+                env.spend(document.take_passed());
                 // A string inside the payload may itself be JSON.
-                None => {
-                    env.spend(document.take_passed());
-                    return Ok(match document.string(node) {
-                        Some(text) => self.walk_from(at, &Value::Text(text), scope, env),
-                        None => Value::Undefined,
-                    });
-                }
+                return Ok(match document.string(node) {
+                    Some(text) => self.walk_from(at, &Value::Text(text), scope, env),
+                    None => Value::Undefined,
+                });
             };
+            node = inside;
         }
         env.spend(document.take_passed());
         env.spend_steps(document.size(node) - 1);
