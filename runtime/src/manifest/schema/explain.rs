@@ -1,6 +1,6 @@
 //! Words for what a schema asks and what a manifest has.
 
-use isthmus_api::{connector, duration, reference, size, source};
+use isthmus_api::{connector, duration, reference, size, source, tls};
 use regex::Regex;
 use serde_json::Value;
 
@@ -155,6 +155,9 @@ fn form(pattern: &str) -> Option<&'static str> {
         size::PATTERN => "whole bytes, alone or with a unit (Ki, Mi, Gi, Ti or k, M, G, T), such as 896Ki or 1Gi",
         reference::NAME_PATTERN => "a name of small letters, digits, `-` and `.`, such as `kafka-eu`",
         reference::LABEL_PATTERN => "a name of small letters, digits and `-`, such as `to-kafka`",
+        tls::KEY_PATTERN | tls::OPTIONAL_KEY_PATTERN => {
+            "a key of a Secret: letters, digits, `.`, `_` and `-`, such as `ca.crt`"
+        }
         source::KAFKA_TOPIC_PATTERN => "a Kafka topic: letters, digits, `.`, `_` and `-`, no wildcard",
         connector::SERVER_PATTERN => "one `host:port` per entry, such as `kafka:9092`",
         _ => return None,
