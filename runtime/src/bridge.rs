@@ -220,7 +220,7 @@ impl Bridge {
         };
         unusable.extend(prepared.links.values().filter_map(|link| link.as_ref().err()).map(ToString::to_string));
         let changed = values.changed_since(&self.running.read().values);
-        if !changed.is_empty() {
+        if !changed.is_empty() && !self.running.read().plan.revision.is_empty() {
             tracing::info!(secrets = ?changed, "changed Secrets are taken on");
         }
         {

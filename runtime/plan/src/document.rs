@@ -64,6 +64,7 @@ pub struct Listener {
     /// TCP port.
     pub port: u16,
     /// What is spoken on the port.
+    #[serde(default)]
     pub protocol: Protocol,
     /// TLS; absent: plain TCP.
     #[serde(default, skip_serializing_if = "Option::is_none")]

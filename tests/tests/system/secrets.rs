@@ -24,7 +24,10 @@ fn plan(bridge: Resource, connector: Resource, topics: [&str; 2]) -> Result<Stri
         bridge.with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
         connector,
         sink("vehicles", vehicles).with("value", "${.payload}"),
-        source("commands").with("offsetReset", "Earliest").and("topicMapping", mapping),
+        source("commands")
+            .with("groupId", Kafka::unused_name("commands"))
+            .with("offsetReset", "Earliest")
+            .and("topicMapping", mapping),
         rule("all", r#"SELECT * FROM "load/#""#).to_sink("vehicles"),
     ];
     let user = [("username", ""), ("password", "")];
@@ -200,7 +203,9 @@ fn no_value_of_a_secret_is_seen_anywhere() -> Result<()> {
                 bridge.with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
                 connector,
                 sink("vehicles", &vehicles),
-                source("commands").and("topicMapping", json!({"kafkaTopic": commands, "mqttTopic": "cmd/1"})),
+                source("commands")
+                    .with("groupId", Kafka::unused_name("commands"))
+                    .and("topicMapping", json!({"kafkaTopic": commands, "mqttTopic": "cmd/1"})),
                 rule("all", r#"SELECT * FROM "load/#""#).to_sink("vehicles"),
             ]),
             &[("kafka-user", &keys), ("ca", &[("ca.crt", "")]), ("users", &[("car-7", "plain:the-users-password")])],

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::ensure;
 use isthmus_tests::Result;
 use isthmus_tests::isthmus::Start;
-use isthmus_tests::kafka::Secure;
 use isthmus_tests::kafka::secure::{PLAIN, SCRAM};
+use isthmus_tests::kafka::{Kafka, Secure};
 use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::{self, Subscriber, Version::V5};
 use isthmus_tests::secrets::Secret;
@@ -22,7 +22,10 @@ fn both_ways(connector: Resource, topics: [&str; 2], secrets: &[Secret<'_>]) -> 
         manifest::bridge(),
         connector,
         sink("vehicles", vehicles).with("value", "${.payload}").with("requestMode", "Sync"),
-        source("commands").with("offsetReset", "Earliest").and("topicMapping", mapping),
+        source("commands")
+            .with("groupId", Kafka::unused_name("commands"))
+            .with("offsetReset", "Earliest")
+            .and("topicMapping", mapping),
         rule("all", r#"SELECT * FROM "load/#""#).to_sink("vehicles"),
     ];
     manifest::with_secrets(&manifest::documents(&resources), secrets)

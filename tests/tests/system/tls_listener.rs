@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use isthmus_tests::certificates::{Authority, Certificate};
 use isthmus_tests::condition::eventually;
-use isthmus_tests::isthmus::{self, Isthmus};
+use isthmus_tests::isthmus::{self, Isthmus, Start};
 use isthmus_tests::manifest;
 use isthmus_tests::mosquitto::{self, Subscriber, Version};
 use isthmus_tests::secrets::Volume;
-use isthmus_tests::{Result, port};
+use isthmus_tests::{Result, environment, port};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -70,6 +70,25 @@ fn both_versions_speak_over_tls_and_large_messages_arrive_whole() -> Result<()> 
     }
     isthmus.stop()?;
     Ok(())
+}
+
+#[test]
+fn secure_example_runs_on_one_machine() -> Result<()> {
+    let example = std::fs::read_to_string(environment::checkout("examples/secure.yaml"))?;
+    // As the command in its head takes it out.
+    let begin = example.lines().position(|line| line.trim_start().starts_with("-----BEGIN CERT")).context("no PEM")?;
+    let lines: Vec<_> = example.lines().skip(begin).map(str::trim).collect();
+    let end = lines.iter().position(|line| line.starts_with("-----END CERT")).context("no end")?;
+    let files = Files::new()?;
+    let ca = files.write("ca.crt", &lines[..=end].join("\n"))?;
+    // The harness looks for a listener of this name.
+    let isthmus = Start::embedded().manifests(&example.replace("name: mqtts", "name: mqtt"))?;
+    let user = ["--cafile", &ca, "-u", "car-7", "-P", "secret"];
+    mosquitto::publish(isthmus.mqtt(), Version::V5, "vehicles/7/telemetry", r#"{"speed":130}"#, &user)?;
+    isthmus.wait_for("sinks", "vehicles", "success", 1)?;
+    isthmus.process().line("that Kafka's users are not used", SOON, |line| {
+        line.contains("those of Connector kafka are not used").then_some(())
+    })
 }
 
 #[test]

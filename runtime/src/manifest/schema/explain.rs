@@ -1,6 +1,6 @@
 //! Words for what a schema asks and what a manifest has.
 
-use isthmus_api::{connector, duration, quantity, reference, size, source};
+use isthmus_api::{connector, duration, quantity, reference, size, source, tls};
 use regex::Regex;
 use serde_json::Value;
 
@@ -156,6 +156,9 @@ fn form(pattern: &str) -> Option<&'static str> {
         quantity::PATTERN => "a quantity of Kubernetes, such as 500m, 2 or 512Mi",
         reference::NAME_PATTERN => "a name of small letters, digits, `-` and `.`, such as `kafka-eu`",
         reference::LABEL_PATTERN => "a name of small letters, digits and `-`, such as `to-kafka`",
+        tls::KEY_PATTERN | tls::OPTIONAL_KEY_PATTERN => {
+            "a key of a Secret: letters, digits, `.`, `_` and `-`, such as `ca.crt`"
+        }
         source::KAFKA_TOPIC_PATTERN => "a Kafka topic: letters, digits, `.`, `_` and `-`, no wildcard",
         connector::SERVER_PATTERN => "one `host:port` per entry, such as `kafka:9092`",
         _ => return None,

@@ -6,7 +6,7 @@ use super::*;
 use crate::status::{Listener, LocalKafka};
 
 fn plan(rules: &serde_json::Value, anonymous: bool) -> Plan {
-    let kafka = json!({"bootstrapServers": ["127.0.0.1:9092"]});
+    let kafka = json!(isthmus_plan::document::Kafka::new(vec!["127.0.0.1:9092".to_owned()]));
     serde_json::from_value(json!({
         "revision": "0123456789abcdef",
         "bridge": {
