@@ -208,10 +208,7 @@ impl Index {
 
     /// Names of the pods.
     pub fn pod_names(&self) -> BTreeSet<(String, String)> {
-        self.pods
-            .iter()
-            .flat_map(|(key, pods)| pods.keys().map(|name| (key.namespace.clone(), name.clone())))
-            .collect()
+        self.pods.iter().flat_map(|(key, pods)| pods.keys().map(|name| (key.namespace.clone(), name.clone()))).collect()
     }
 
     /// Takes what is known of a Secret; returns whether that is news.
@@ -252,12 +249,8 @@ impl Index {
             found.connectors = namespace.connectors.values().cloned().collect();
             found.sinks = namespace.sinks.values().cloned().collect();
             found.sources = namespace.sources.values().cloned().collect();
-            found.rules = namespace
-                .rules
-                .values()
-                .filter(|rule| namespace.key(&key.namespace, rule) == *key)
-                .cloned()
-                .collect();
+            found.rules =
+                namespace.rules.values().filter(|rule| namespace.key(&key.namespace, rule) == *key).cloned().collect();
         }
         found
     }

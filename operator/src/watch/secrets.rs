@@ -16,6 +16,7 @@ use kube::{
     },
 };
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -39,6 +40,7 @@ pub struct SecretWatches {
 #[derive(Debug)]
 struct Watched {
     by: BTreeSet<BridgeKey>,
+    since: Instant,
     stop: CancellationToken,
 }
 
@@ -58,7 +60,11 @@ impl SecretWatches {
                 }
                 None => {
                     let stop = self.stop.child_token();
-                    needed.insert(name.clone(), Watched { by: BTreeSet::from([key.clone()]), stop: stop.clone() });
+                    needed.insert(name.clone(), Watched {
+                        by: BTreeSet::from([key.clone()]),
+                        since: Instant::now(),
+                        stop: stop.clone(),
+                    });
                     self.start(name.clone(), stop);
                 }
             }
@@ -74,6 +80,11 @@ impl SecretWatches {
             }
             keep
         });
+    }
+
+    /// Since when a Secret is watched.
+    pub fn since(&self, name: &SecretName) -> Option<Instant> {
+        self.needed.lock().get(name).map(|watched| watched.since)
     }
 
     fn start(&self, name: SecretName, stop: CancellationToken) {

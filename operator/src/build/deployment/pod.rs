@@ -128,10 +128,7 @@ fn container_security() -> SecurityContext {
     }
 }
 
-fn resources(
-    requests: &BTreeMap<String, Amount>,
-    limits: &BTreeMap<String, Amount>,
-) -> Option<ResourceRequirements> {
+fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amount>) -> Option<ResourceRequirements> {
     let amounts = |amounts: &BTreeMap<String, Amount>| {
         let amounts = amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.0.clone())));
         Some(amounts.collect::<BTreeMap<_, _>>()).filter(|amounts| !amounts.is_empty())
@@ -161,7 +158,6 @@ fn toleration(toleration: &isthmus_api::bridge::Toleration) -> Toleration {
         toleration_seconds: toleration.toleration_seconds,
     }
 }
-
 
 /// As asked for; by default evenly over zones and hosts, as far as that is possible.
 fn spread(bridge: &Bridge) -> Vec<TopologySpreadConstraint> {
