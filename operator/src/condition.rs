@@ -56,7 +56,7 @@ reasons! {
     PROGRAMMING_STUCK = "ProgrammingStuck";
     /// A pod refuses the revision and goes on with the one before.
     PLAN_REJECTED = "PlanRejected";
-    /// The plan is larger than what a ConfigMap holds.
+    /// The plan is larger than what a `ConfigMap` holds.
     PLAN_TOO_LARGE = "PlanTooLarge";
     /// A pod does not answer the operator.
     POD_NOT_ANSWERING = "PodNotAnswering";

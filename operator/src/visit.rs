@@ -170,10 +170,10 @@ fn blocked(around: &Neighbourhood, diagnoses: &Diagnoses, secrets: &Secrets) -> 
         );
         return Some(Blocked::Failed(Verdict::unknown(reason::PENDING, message)));
     }
-    let diagnosis = diagnoses.of_bridge(&bridge.name_any());
+    let found = diagnoses.of_bridge(&bridge.name_any());
     // Pods that run already go on without a Secret that vanished; new ones would only wait for it.
     let exists = around.children.keys().any(|(kind, _)| *kind == ChildKind::Deployment);
-    let may_go_on = diagnosis.accepted.is_true() && (diagnosis.resolved.is_true() || exists);
+    let may_go_on = found.accepted.is_true() && (found.resolved.is_true() || exists);
     (!may_go_on).then_some(Blocked::Bridge)
 }
 

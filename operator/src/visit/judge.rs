@@ -187,3 +187,6 @@ impl Judgement<'_> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

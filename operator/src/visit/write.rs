@@ -211,7 +211,7 @@ where
     let parameters = PatchParams::apply(names::MANAGER).force();
     match api.patch_status(stored.name(), &parameters, &Patch::Apply(&body)).await {
         Ok(object) => {
-            let touched = context.index.lock().put(Stored::<K>::read(object));
+            let touched = context.index.lock().put(&Stored::<K>::read(object));
             for key in touched {
                 context.queue.add(key, crate::context::SETTLE);
             }

@@ -54,20 +54,15 @@ impl SecretWatches {
     pub fn need(&self, key: &BridgeKey, names: &BTreeSet<SecretName>) {
         let mut needed = self.needed.lock();
         for name in names {
-            match needed.get_mut(name) {
-                Some(watched) => {
-                    watched.by.insert(key.clone());
-                }
-                None => {
-                    let stop = self.stop.child_token();
-                    needed.insert(name.clone(), Watched {
-                        by: BTreeSet::from([key.clone()]),
-                        since: Instant::now(),
-                        stop: stop.clone(),
-                    });
-                    self.start(name.clone(), stop);
-                }
+            if let Some(watched) = needed.get_mut(name) {
+                watched.by.insert(key.clone());
+                continue;
             }
+            let stop = self.stop.child_token();
+            let watched =
+                Watched { by: BTreeSet::from([key.clone()]), since: Instant::now(), stop: stop.clone() };
+            needed.insert(name.clone(), watched);
+            self.start(name.clone(), stop);
         }
         needed.retain(|name, watched| {
             if !names.contains(name) {
@@ -134,7 +129,7 @@ async fn follow(
                 continue;
             }
         };
-        if index.lock().put_secret(name.clone(), told) {
+        if index.lock().put_secret(name.clone(), &told) {
             let keys = needed.lock().get(&name).map(|watched| watched.by.clone()).unwrap_or_default();
             for key in keys {
                 queue.add(key, SETTLE);

@@ -135,7 +135,7 @@ fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amou
     };
     let (requests, limits) = (amounts(requests), amounts(limits));
     let any = requests.is_some() || limits.is_some();
-    any.then(|| ResourceRequirements { requests, limits, claims: None })
+    any.then_some(ResourceRequirements { requests, limits, claims: None })
 }
 
 fn toleration(toleration: &isthmus_api::bridge::Toleration) -> Toleration {
