@@ -31,7 +31,9 @@ impl<'de> Deserialize<'de> for Quantity {
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Quantity, E> {
-                u64::try_from(number).map_err(|_| E::custom("a quantity cannot be negative")).and_then(|n| self.visit_u64(n))
+                u64::try_from(number)
+                    .map_err(|_| E::custom("a quantity cannot be negative"))
+                    .and_then(|n| self.visit_u64(n))
             }
         }
         deserializer.deserialize_any(Visitor)

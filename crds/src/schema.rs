@@ -137,7 +137,8 @@ pub fn schema_of(kind: &str) -> Option<Value> {
 pub const KINDS: [&str; 5] = ["Bridge", "Connector", "Sink", "Source", "Rule"];
 
 /// The pods' Service has the name of the Bridge, and a label of the pods has it as its value: both hold 63 characters.
-const BRIDGE_NAME: &str = "self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
+const BRIDGE_NAME: &str =
+    "self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
 const BRIDGE_NAME_MESSAGE: &str = "the name of a Bridge becomes the name of its Service: use at most 63 lower-case letters, digits and hyphens, with a letter first";
 
 fn finish(crd: &CustomResourceDefinition) -> Value {

@@ -87,8 +87,7 @@ impl Applier {
     ) -> Result<Option<Child>, ApplyError> {
         let kind = desired.kind;
         let place = (owner.key.clone(), kind);
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(client.clone(), &owner.key.namespace, &kind.resource());
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &owner.key.namespace, &kind.resource());
         // Not among those with our label: it does not exist, or somebody took the label away, or it is not ours.
         let fetched = match live {
             Some(_) => None,

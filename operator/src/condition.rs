@@ -56,7 +56,7 @@ reasons! {
     PROGRAMMING_STUCK = "ProgrammingStuck";
     /// A pod refuses the revision and goes on with the one before.
     PLAN_REJECTED = "PlanRejected";
-    /// The plan is larger than what a ConfigMap holds.
+    /// The plan is larger than what a `ConfigMap` holds.
     PLAN_TOO_LARGE = "PlanTooLarge";
     /// A pod does not answer the operator.
     POD_NOT_ANSWERING = "PodNotAnswering";
@@ -157,7 +157,8 @@ pub fn update(before: &[Condition], verdicts: &[(&str, &Verdict)], generation: i
         .iter()
         .map(|(kind, verdict)| {
             let old = before.iter().find(|condition| condition.type_ == *kind);
-            let since = old.filter(|old| old.status == verdict.holds.text()).map(|old| old.last_transition_time.clone());
+            let since =
+                old.filter(|old| old.status == verdict.holds.text()).map(|old| old.last_transition_time.clone());
             Condition {
                 type_: (*kind).to_owned(),
                 status: verdict.holds.text().to_owned(),
@@ -193,7 +194,8 @@ pub fn is_about_reference(reason: &str) -> bool {
         finding::reason::REF_NOT_FOUND
             | finding::reason::SECRET_NOT_FOUND
             | finding::reason::SECRET_KEY_NOT_FOUND
-            | finding::reason::REF_NOT_ACCEPTED | finding::reason::REF_OF_OTHER_BRIDGE
+            | finding::reason::REF_NOT_ACCEPTED
+            | finding::reason::REF_OF_OTHER_BRIDGE
     )
 }
 

@@ -8,10 +8,10 @@ use parking_lot::{Mutex, RwLock};
 use crate::{
     apply::Applier,
     figures,
+    history::History,
     index::{BridgeKey, Index},
     metrics::Metrics,
     queue::Queue,
-    rollout_clock::RolloutClock,
     watch::secrets::SecretWatches,
 };
 
@@ -38,8 +38,8 @@ pub struct Context {
     pub applier: Applier,
     /// When figures were told.
     pub figures: figures::Memory,
-    /// Since when a revision is asked for.
-    pub clock: RolloutClock,
+    /// What the last revisions held.
+    pub history: History,
     /// Publishes events.
     pub recorder: Recorder,
     /// Our own figures.

@@ -84,9 +84,9 @@ fn lacking_in(served: &Value, own: &Value, path: &str) -> Option<String> {
             return Some(format!("the choice {choice} of `{path}`"));
         }
     }
-    ["items", "additionalProperties"].into_iter().find_map(|nested| {
-        own.get(nested).and_then(|own| lacking_in(&served[nested], own, &format!("{path}[]")))
-    })
+    ["items", "additionalProperties"]
+        .into_iter()
+        .find_map(|nested| own.get(nested).and_then(|own| lacking_in(&served[nested], own, &format!("{path}[]"))))
 }
 
 #[cfg(test)]

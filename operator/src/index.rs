@@ -101,14 +101,14 @@ impl Neighbourhood {
 
 impl Index {
     /// Takes a new or changed resource; returns which Bridges it concerns.
-    pub fn put<K: Kind>(&mut self, stored: Stored<K>) -> BTreeSet<BridgeKey> {
+    pub fn put<K: Kind>(&mut self, stored: &Stored<K>) -> BTreeSet<BridgeKey> {
         let name = stored.namespace().to_owned();
         let namespace = self.namespaces.entry(name.clone()).or_default();
         let before = K::table(namespace).get(stored.name()).cloned();
-        if before.as_ref().is_some_and(|before| before.is_newer_than(&stored)) {
+        if before.as_ref().is_some_and(|before| before.is_newer_than(stored)) {
             return BTreeSet::new();
         }
-        let same = before.as_ref().is_some_and(|before| before.says_the_same(&stored));
+        let same = before.as_ref().is_some_and(|before| before.says_the_same(stored));
         let mut keys = BTreeSet::new();
         if !same {
             keys.extend(before.as_ref().map(|before| namespace.key(&name, before)));
@@ -116,7 +116,7 @@ impl Index {
         let moved = before.as_ref().is_none_or(|before| before.parent() != stored.parent());
         K::table(namespace).insert(stored.name().to_owned(), stored.clone());
         if !same {
-            keys.insert(namespace.key(&name, &stored));
+            keys.insert(namespace.key(&name, stored));
             if moved {
                 namespace.add_neighbours::<K>(&name, &mut keys);
             }
@@ -208,15 +208,12 @@ impl Index {
 
     /// Names of the pods.
     pub fn pod_names(&self) -> BTreeSet<(String, String)> {
-        self.pods
-            .iter()
-            .flat_map(|(key, pods)| pods.keys().map(|name| (key.namespace.clone(), name.clone())))
-            .collect()
+        self.pods.iter().flat_map(|(key, pods)| pods.keys().map(|name| (key.namespace.clone(), name.clone()))).collect()
     }
 
     /// Takes what is known of a Secret; returns whether that is news.
-    pub fn put_secret(&mut self, name: SecretName, secret: Secret) -> bool {
-        self.secrets.insert(name, secret.clone()).is_none_or(|before| before != secret)
+    pub fn put_secret(&mut self, name: SecretName, secret: &Secret) -> bool {
+        self.secrets.insert(name, secret.clone()).is_none_or(|before| before != *secret)
     }
 
     /// Forgets a Secret that nobody needs any more.
@@ -252,12 +249,8 @@ impl Index {
             found.connectors = namespace.connectors.values().cloned().collect();
             found.sinks = namespace.sinks.values().cloned().collect();
             found.sources = namespace.sources.values().cloned().collect();
-            found.rules = namespace
-                .rules
-                .values()
-                .filter(|rule| namespace.key(&key.namespace, rule) == *key)
-                .cloned()
-                .collect();
+            found.rules =
+                namespace.rules.values().filter(|rule| namespace.key(&key.namespace, rule) == *key).cloned().collect();
         }
         found
     }

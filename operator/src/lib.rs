@@ -14,7 +14,7 @@
 //! | [`index`] | what the API server holds, by Bridge | none |
 //! | [`build`] | the objects that a Bridge needs | none |
 //! | [`status`], [`condition`] | what is to be said, and how it becomes conditions | none |
-//! | [`figures`], [`rollout_clock`], [`queue`] | when: refreshes, deadlines, visits | a clock |
+//! | [`figures`], [`history`], [`queue`] | when: refreshes, deadlines, visits | a clock |
 //! | [`watch`], [`apply`], [`observe`], [`visit`] | talking to the API server and to pods | yes |
 //! | [`crd`] | whether our definitions are there and new enough | yes |
 //! | [`lease`] | which of several operators writes | yes |
@@ -31,13 +31,13 @@ pub mod crd;
 pub mod figures;
 #[cfg(test)]
 mod fixtures;
+pub mod history;
 pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod queue;
-pub mod rollout_clock;
 pub mod run;
 pub mod status;
 pub mod telemetry;

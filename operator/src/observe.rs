@@ -56,8 +56,7 @@ async fn ask_one(pod: &Pod) -> Result<Report, ObserveError> {
     let address = SocketAddr::new(pod.address.ok_or(ObserveError::Address)?, names::ADMIN_PORT);
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request =
-        Request::get("/v1/status").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let request = Request::get("/v1/status").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         if !response.status().is_success() {

@@ -65,7 +65,9 @@ impl Progress {
 /// Runs until a signal.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
-    let config = Config::infer().await.context("there is no cluster to talk to: neither a kubeconfig nor a service account of a pod is found")?;
+    let config = Config::infer()
+        .await
+        .context("there is no cluster to talk to: neither a kubeconfig nor a service account of a pod is found")?;
     let client = client::build(config, metrics.clone()).context("the client of the API server cannot be made")?;
     let progress = Progress::default();
     progress.wait_for(Some("the API server has not been asked yet".to_owned()));
@@ -134,7 +136,7 @@ async fn work(
         queue,
         applier: crate::apply::Applier::default(),
         figures: crate::figures::Memory::default(),
-        clock: crate::rollout_clock::RolloutClock::default(),
+        history: crate::history::History::default(),
         recorder: Recorder::new(client.clone(), reporter),
         metrics,
         image: args.runtime_image.clone(),

@@ -43,7 +43,9 @@ impl Blocked {
             ),
             Self::Suspended => Verdict::unknown(
                 reason::SUSPENDED,
-                format!("The Bridge `{bridge}` is suspended: its pods are left as they are. Set spec.suspend to false to go on."),
+                format!(
+                    "The Bridge `{bridge}` is suspended: its pods are left as they are. Set spec.suspend to false to go on."
+                ),
             ),
             Self::Failed(verdict) => verdict.clone(),
         }

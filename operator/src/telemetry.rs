@@ -31,12 +31,10 @@ pub enum TelemetryError {
 /// Sets up logging for the process.
 pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), TelemetryError> {
     let filter = filter.filter(|filter| !filter.trim().is_empty()).unwrap_or(DEFAULT);
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
+    let parsed =
+        EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(parsed).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
     match format {
         LogFormat::Text => builder.compact().finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

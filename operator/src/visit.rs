@@ -28,11 +28,11 @@ use crate::{
     build::{self, BuildError, Inputs},
     condition::{Verdict, reason},
     context::Context,
+    history::{Part, Revisions},
     index::{BridgeKey, Neighbourhood, child::ChildKind},
     observe,
     status::{
         Blocked,
-        pods::programmed,
         rollout::{Rollout, rollout},
     },
 };
@@ -81,11 +81,13 @@ pub enum VisitError {
 pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration>, VisitError> {
     let around = context.index.lock().neighbourhood(key);
     let secrets = Secrets::of(context, key, &around);
+    if secrets.are_coming(context) {
+        return Ok(Some(UNSETTLED));
+    }
     let present = secrets.present();
     let resources = resources::gather(&around, &present);
-    let rendered = isthmus_plan::render_borrowed(&resources, &Options {
-        bridge: Some((key.namespace.clone(), key.name.clone())),
-    });
+    let rendered =
+        isthmus_plan::render_borrowed(&resources, &Options { bridge: Some((key.namespace.clone(), key.name.clone())) });
     let diagnoses = Diagnoses::of(&around, &rendered.findings);
     let mut failure = None;
     let mut blocked = blocked(&around, &diagnoses, &secrets);
@@ -101,15 +103,18 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
     }
     if blocked == Some(Blocked::Missing) {
         context.applier.forget(key);
-        context.clock.forget(key);
+        context.history.forget(key);
     }
     let answers = observe::ask(&around.pods).await;
     let now = Timestamp::now();
-    let revision = rendered.plan.as_ref().map(|plan| plan.revision.clone()).unwrap_or_default();
-    let since = context.clock.since(key, &revision, now);
+    // What is held back is not asked of the pods: they are compared with it once it is.
+    let revisions = match (&blocked, &rendered.plan) {
+        (None, Some(plan)) => context.history.note(key, plan, now),
+        _ => Revisions::default(),
+    };
     let judgement = Judgement {
         key,
-        programmed: programmed(&answers, &revision, since, now),
+        revisions,
         rollout: rollout_of(&around, &fresh, key, now),
         blocked,
         answers: &answers,
@@ -123,18 +128,19 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
         // It does not become smaller by itself.
         Some(Failure::Build(_)) => Ok(Some(SETTLED)),
         None if around.is_empty() => Ok(None),
-        None => Ok(Some(next(&judgement, since, now))),
+        None => Ok(Some(next(&judgement, now))),
     }
 }
 
-fn next(judgement: &Judgement<'_>, since: Timestamp, now: Timestamp) -> Duration {
+fn next(judgement: &Judgement<'_>, now: Timestamp) -> Duration {
     match &judgement.blocked {
         Some(Blocked::Failed(_)) => return UNSETTLED,
         Some(_) => return SETTLED,
         None => {}
     }
     let rolling = judgement.rollout.as_ref().is_some_and(|rollout| rollout.pending.is_some());
-    if judgement.programmed.reason == reason::PROGRAMMING && now.duration_since(since) < EAGER {
+    let eager = judgement.revisions.since().is_some_and(|since| now.duration_since(since) < EAGER);
+    if judgement.running(Part::Whole).reason == reason::PROGRAMMING && eager {
         SOON
     } else if rolling || judgement.is_unsettled() {
         UNSETTLED
@@ -164,10 +170,10 @@ fn blocked(around: &Neighbourhood, diagnoses: &Diagnoses, secrets: &Secrets) -> 
         );
         return Some(Blocked::Failed(Verdict::unknown(reason::PENDING, message)));
     }
-    let diagnosis = diagnoses.of_bridge(&bridge.name_any());
+    let found = diagnoses.of_bridge(&bridge.name_any());
     // Pods that run already go on without a Secret that vanished; new ones would only wait for it.
     let exists = around.children.keys().any(|(kind, _)| *kind == ChildKind::Deployment);
-    let may_go_on = diagnosis.accepted.is_true() && (diagnosis.resolved.is_true() || exists);
+    let may_go_on = found.accepted.is_true() && (found.resolved.is_true() || exists);
     (!may_go_on).then_some(Blocked::Bridge)
 }
 
@@ -207,12 +213,7 @@ async fn apply(
     plan: &Plan,
     children: &mut BTreeMap<(ChildKind, String), Arc<crate::index::child::Child>>,
 ) -> Result<(), Failure> {
-    let inputs = Inputs {
-        bridge,
-        plan,
-        image: &context.image,
-        pod_monitors: context.cluster.read().pod_monitors,
-    };
+    let inputs = Inputs { bridge, plan, image: &context.image, pod_monitors: context.cluster.read().pod_monitors };
     let desired = build::children(&inputs).map_err(Failure::Build)?;
     let uid = bridge.uid().unwrap_or_default();
     let owner = Owner { key, uid: &uid };

@@ -89,7 +89,7 @@ impl<K: Kind> Feed for Resources<K> {
     type Object = DynamicObject;
 
     fn put(index: &mut Index, _: ChildKind, object: DynamicObject) -> BTreeSet<BridgeKey> {
-        index.put(Stored::<K>::read(object))
+        index.put(&Stored::<K>::read(object))
     }
 
     fn remove(index: &mut Index, _: ChildKind, namespace: &str, name: &str) -> BTreeSet<BridgeKey> {

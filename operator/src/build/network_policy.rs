@@ -14,10 +14,8 @@ use crate::names;
 
 pub(super) fn build(bridge: &Bridge) -> NetworkPolicy {
     let listeners = bridge.spec.listeners.iter().map(|listener| tcp(listener.port)).collect();
-    let inside = NetworkPolicyPeer {
-        namespace_selector: Some(LabelSelector::default()),
-        ..NetworkPolicyPeer::default()
-    };
+    let inside =
+        NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
     NetworkPolicy {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels::selector(bridge)),

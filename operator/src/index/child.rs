@@ -102,11 +102,7 @@ impl Child {
 
     /// Whether it belongs to the Bridge with this uid.
     pub fn is_owned_by(&self, uid: &str) -> bool {
-        self.metadata
-            .owner_references
-            .iter()
-            .flatten()
-            .any(|owner| owner.uid == uid && owner.controller == Some(true))
+        self.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid && owner.controller == Some(true))
     }
 
     /// Whether another version of it is of no interest.

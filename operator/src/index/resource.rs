@@ -145,7 +145,8 @@ pub(super) fn conditions<K>(
 
 /// Whether `one` is a later version of the object that `other` is a version of.
 pub(super) fn is_newer(one: &ObjectMeta, other: &ObjectMeta) -> bool {
-    let version = |metadata: &ObjectMeta| metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok());
+    let version =
+        |metadata: &ObjectMeta| metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok());
     one.uid == other.uid && version(one) > version(other)
 }
 

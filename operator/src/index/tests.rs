@@ -26,21 +26,21 @@ fn sink() -> Value {
 #[test]
 fn a_rule_concerns_its_bridge_and_when_it_moves_both() {
     let mut index = Index::default();
-    assert_eq!(index.put::<Rule>(stored("r", &rule("a"))), keys(&["a"]));
+    assert_eq!(index.put::<Rule>(&stored("r", &rule("a"))), keys(&["a"]));
     let mut moved = object("Rule", "r", &rule("b"));
     moved.metadata.generation = Some(2);
-    assert_eq!(index.put::<Rule>(Stored::read(moved)), keys(&["a", "b"]));
+    assert_eq!(index.put::<Rule>(&Stored::read(moved)), keys(&["a", "b"]));
     assert_eq!(index.remove::<Rule>("plant", "r"), keys(&["b"]));
 }
 
 #[test]
 fn a_changed_status_concerns_nobody() {
     let mut index = Index::default();
-    index.put::<Rule>(stored("r", &rule("a")));
+    index.put::<Rule>(&stored("r", &rule("a")));
     let mut touched = object("Rule", "r", &rule("a"));
     touched.metadata.resource_version = Some("11".to_owned());
     touched.data["status"] = json!({"observedGeneration": 1, "conditions": []});
-    assert_eq!(index.put::<Rule>(Stored::read(touched)), BTreeSet::new());
+    assert_eq!(index.put::<Rule>(&Stored::read(touched)), BTreeSet::new());
     let found = index.neighbourhood(&key("a"));
     assert!(found.rules[0].object().unwrap().status.is_some());
 }
@@ -51,22 +51,22 @@ fn an_older_version_does_not_replace_a_newer_one() {
     let mut newer = object("Rule", "r", &rule("a"));
     newer.metadata.resource_version = Some("11".to_owned());
     newer.data["status"] = json!({"observedGeneration": 1, "conditions": []});
-    index.put::<Rule>(Stored::read(newer));
-    index.put::<Rule>(stored("r", &rule("a")));
+    index.put::<Rule>(&Stored::read(newer));
+    index.put::<Rule>(&stored("r", &rule("a")));
     assert!(index.neighbourhood(&key("a")).rules[0].object().unwrap().status.is_some());
 }
 
 #[test]
 fn a_sink_belongs_to_the_bridge_of_its_connector_or_to_nobody() {
     let mut index = Index::default();
-    index.put::<Sink>(stored("s", &sink()));
+    index.put::<Sink>(&stored("s", &sink()));
     assert_eq!(index.keys(), keys(&[""]));
     let of = |index: &Index, name: &str| {
         let around = index.neighbourhood(&key(name));
         around.of_connectors_here(&around.sinks).count()
     };
     assert_eq!((of(&index, ""), of(&index, "a")), (1, 0));
-    assert_eq!(index.put::<Connector>(stored("kafka", &connector("a"))), keys(&["a"]));
+    assert_eq!(index.put::<Connector>(&stored("kafka", &connector("a"))), keys(&["a"]));
     assert_eq!((of(&index, ""), of(&index, "a")), (0, 1));
     // Gone again, the Sink is an orphan again.
     assert_eq!(index.remove::<Connector>("plant", "kafka"), keys(&["", "a"]));
@@ -76,7 +76,7 @@ fn a_sink_belongs_to_the_bridge_of_its_connector_or_to_nobody() {
 fn what_cannot_be_read_keeps_its_place() {
     let mut index = Index::default();
     let broken = json!({"bridgeRef": {"name": "a"}, "sql": 5});
-    assert_eq!(index.put::<Rule>(stored("r", &broken)), keys(&["a"]));
+    assert_eq!(index.put::<Rule>(&stored("r", &broken)), keys(&["a"]));
     let around = index.neighbourhood(&key("a"));
     assert!(matches!(&around.rules[0], Stored::Unreadable(unreadable) if unreadable.message.contains("invalid type")));
 }
@@ -84,9 +84,9 @@ fn what_cannot_be_read_keeps_its_place() {
 #[test]
 fn namespaces_are_worlds_of_their_own() {
     let mut index = Index::default();
-    index.put::<Bridge>(stored("a", &json!({})));
+    index.put::<Bridge>(&stored("a", &json!({})));
     let mut elsewhere = object("Bridge", "b", &json!({}));
     elsewhere.metadata.namespace = Some("other".to_owned());
-    assert_eq!(index.put::<Bridge>(Stored::read(elsewhere)), BTreeSet::from([BridgeKey::new("other", "b")]));
+    assert_eq!(index.put::<Bridge>(&Stored::read(elsewhere)), BTreeSet::from([BridgeKey::new("other", "b")]));
     assert_eq!(index.neighbourhood(&key("a")).bridges.len(), 1);
 }

@@ -72,9 +72,8 @@ fn message(finding: &Finding, text: Option<&str>) -> String {
     let start = span.start.min(text.len());
     let inside = text.get(start..span.end.min(text.len())).unwrap_or_default();
     let first_line = start..start + inside.lines().next().unwrap_or_default().trim_end().len();
-    let snippet = Snippet::source(text)
-        .path(finding.path.as_str())
-        .annotation(AnnotationKind::Primary.span(first_line));
+    let snippet =
+        Snippet::source(text).path(finding.path.as_str()).annotation(AnnotationKind::Primary.span(first_line));
     let mut group = Group::with_title(Level::ERROR.no_name().primary_title(finding.message.as_str())).element(snippet);
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(help.as_str()));

@@ -18,22 +18,32 @@ pub struct Answer {
     pub report: Result<Report, String>,
 }
 
-/// Whether every ready pod runs `revision`. `since` is when that was last asked of them.
-pub fn programmed(answers: &[Answer], revision: &str, since: Timestamp, now: Timestamp) -> Verdict {
+/// Whether every ready pod runs `what`, which `runs` tells by the revision of a pod. `since` is when that was last asked
+/// of them.
+pub fn programmed(
+    answers: &[Answer],
+    what: &str,
+    runs: impl Fn(&str) -> bool,
+    since: Timestamp,
+    now: Timestamp,
+) -> Verdict {
     if answers.is_empty() {
         return Verdict::unknown(reason::NO_READY_PODS, "No pod is ready; see the condition Available of the Bridge.");
     }
     let late = now.duration_since(since) > DEADLINE;
-    for Answer { pod, report } in answers {
+    let running = |answer: &&Answer| answer.report.as_ref().is_ok_and(|report| runs(&report.revision));
+    for Answer { pod, report } in answers.iter().filter(|answer| !running(answer)) {
         if let Ok(Report { rejected: Some(rejected), .. }) = report {
-            return Verdict::no(reason::PLAN_REJECTED, format!("The pod `{pod}` goes on with the revision before: {}", sentence(&rejected.message)));
+            return Verdict::no(
+                reason::PLAN_REJECTED,
+                format!("The pod `{pod}` goes on with the revision before: {}", sentence(&rejected.message)),
+            );
         }
     }
-    let running = |answer: &&Answer| answer.report.as_ref().is_ok_and(|report| report.revision == revision);
     let count = answers.iter().filter(running).count();
     if count == answers.len() {
         let pods = if count == 1 { "The one ready pod runs".to_owned() } else { format!("All {count} ready pods run") };
-        return Verdict::yes(reason::PROGRAMMED, format!("{pods} revision {revision}."));
+        return Verdict::yes(reason::PROGRAMMED, format!("{pods} {what}."));
     }
     if let Some(Answer { pod, report: Err(why) }) = answers.iter().find(|answer| answer.report.is_err()) {
         let message = format!(
@@ -41,9 +51,10 @@ pub fn programmed(answers: &[Answer], revision: &str, since: Timestamp, now: Tim
         );
         return Verdict::unknown(reason::POD_NOT_ANSWERING, message);
     }
-    let progress = format!("{count} of {} ready pods run revision {revision}", answers.len());
+    let progress = format!("{count} of {} ready pods run {what}", answers.len());
     if late {
-        let behind = answers.iter().find(|answer| !running(answer)).map(|answer| answer.pod.as_str()).unwrap_or_default();
+        let behind =
+            answers.iter().find(|answer| !running(answer)).map(|answer| answer.pod.as_str()).unwrap_or_default();
         let message = format!(
             "{progress}, and the pod `{behind}` has not taken it for over {} s: look into its log, or delete the pod.",
             DEADLINE.as_secs()

@@ -49,10 +49,8 @@ pub fn rollout(wanted: i32, live: Option<&Value>, generation: Option<i64>, pods:
         return Rollout { available: none.clone(), pending: Some(none), replicas };
     }
     let observed = status["observedGeneration"].as_i64() == generation && generation.is_some();
-    let over = observed
-        && replicas.updated >= wanted
-        && replicas.ready >= wanted
-        && replicas.existing == replicas.updated;
+    let over =
+        observed && replicas.updated >= wanted && replicas.ready >= wanted && replicas.existing == replicas.updated;
     let pending = (!over).then(|| pending(&replicas, status, pods, now));
     let available = if replicas.ready > 0 {
         let pods = if replicas.ready == 1 { "1 pod takes".to_owned() } else { format!("{} pods take", replicas.ready) };
@@ -80,7 +78,11 @@ fn pending(replicas: &Replicas, status: &Value, pods: &[&Pod], now: Timestamp) -
     let waiting: Vec<&&Pod> = pods.iter().filter(|pod| !pod.ready && !pod.leaving).collect();
     let broken = waiting.iter().find_map(|pod| Some((pod, pod.trouble.as_ref().filter(|trouble| trouble.lasting)?)));
     if let Some((pod, trouble)) = broken {
-        let details = if trouble.message.is_empty() { String::new() } else { format!(": {}", trouble.message.trim_end_matches('.')) };
+        let details = if trouble.message.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", trouble.message.trim_end_matches('.'))
+        };
         let advice = advice(&trouble.reason);
         return Verdict::no(
             reason::ROLLOUT_STUCK,

@@ -9,11 +9,12 @@ use kube::ResourceExt as _;
 
 use crate::{
     condition::{Holds, Verdict, kind, reason},
+    history::{Part, Revisions},
     index::BridgeKey,
     status::{
         Blocked,
         diagnose::Diagnosis,
-        pods::{Answer, connected},
+        pods::{Answer, connected, programmed},
         rollout::Rollout,
         summary,
     },
@@ -23,8 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Judgement<'a> {
     pub(super) key: &'a BridgeKey,
-    /// Whether the pods run the revision.
-    pub(super) programmed: Verdict,
+    /// What the last revisions held.
+    pub(super) revisions: Revisions,
     /// Where the pods stand; `None` without a Bridge.
     pub(super) rollout: Option<Rollout>,
     /// What keeps changes from the pods.
@@ -44,15 +45,20 @@ pub(super) type Verdicts = Vec<(&'static str, Verdict)>;
 impl Judgement<'_> {
     /// Whether a later visit may say something else without anything having changed in the API server.
     pub(super) fn is_unsettled(&self) -> bool {
-        let disconnected = self
-            .answers
-            .iter()
-            .filter_map(|answer| answer.report.as_ref().ok())
-            .any(|report| {
-                let links = report.sinks.iter().map(|sink| &sink.link).chain(report.sources.iter().map(|source| &source.link));
-                links.into_iter().any(|link| link.state != "Connected")
-            });
-        !self.programmed.is_true() || disconnected
+        let disconnected = self.answers.iter().filter_map(|answer| answer.report.as_ref().ok()).any(|report| {
+            let links =
+                report.sinks.iter().map(|sink| &sink.link).chain(report.sources.iter().map(|source| &source.link));
+            links.into_iter().any(|link| link.state != "Connected")
+        });
+        !self.running(Part::Whole).is_true() || disconnected
+    }
+
+    /// Whether the ready pods run a part of the plan as it is now.
+    pub(super) fn running(&self, part: Part<'_>) -> Verdict {
+        let revision = format!("revision {}", self.revisions.newest());
+        let what = if part == Part::Whole { &revision } else { "it" };
+        let since = self.revisions.since().unwrap_or(self.now);
+        programmed(self.answers, what, |running| self.revisions.is_current(running, part), since, self.now)
     }
 
     fn accepted(&self, of: &str, diagnosis: &Diagnosis) -> Verdict {
@@ -69,7 +75,7 @@ impl Judgement<'_> {
 
     /// Whether the pods run a resource, which may be part of the plan in spite of what is wrong with it (a Secret that
     /// is missing leaves nothing out).
-    fn programmed(&self, diagnosis: &Diagnosis, in_plan: bool) -> Verdict {
+    fn programmed(&self, diagnosis: &Diagnosis, part: Part<'_>, in_plan: bool) -> Verdict {
         let good = in_plan || diagnosis.is_good();
         if !good && !diagnosis.accepted.is_true() {
             return Verdict::no(reason::NOT_ACCEPTED, "The pods do not have it: see the condition Accepted.");
@@ -79,13 +85,13 @@ impl Judgement<'_> {
         }
         match &self.blocked {
             Some(blocked) => blocked.verdict(&self.key.name),
-            None => self.programmed.clone(),
+            None => self.running(part),
         }
     }
 
     pub(super) fn bridge(&self, diagnosis: &Diagnosis) -> Verdicts {
         let accepted = self.accepted("Bridge", diagnosis);
-        let programmed = self.programmed(diagnosis, self.plan.is_some());
+        let programmed = self.programmed(diagnosis, Part::Whole, self.plan.is_some());
         let (available, pending) = match &self.rollout {
             Some(rollout) => (rollout.available.clone(), rollout.pending.clone()),
             None => (Verdict::unknown(reason::PENDING, "The pods are not known."), None),
@@ -112,7 +118,7 @@ impl Judgement<'_> {
         ]
     }
 
-    pub(super) fn connector(&self, used_by: &[&str], diagnosis: &Diagnosis) -> Verdicts {
+    pub(super) fn connector(&self, name: &str, used_by: &[&str], diagnosis: &Diagnosis) -> Verdicts {
         let connected = if used_by.is_empty() {
             Verdict::unknown(reason::UNUSED, "No Sink or Source uses it, so no pod has tried to reach Kafka.")
         } else {
@@ -123,7 +129,7 @@ impl Judgement<'_> {
                 mine.map(|(_, link)| link).collect()
             })
         };
-        self.link("Connector", self.plan.is_some(), diagnosis, connected)
+        self.link("Connector", Part::Connector(name), self.plan.is_some(), diagnosis, connected)
     }
 
     pub(super) fn sink(&self, name: &str, diagnosis: &Diagnosis) -> Verdicts {
@@ -131,7 +137,7 @@ impl Judgement<'_> {
             report.sinks.iter().filter(|sink| sink.name == name).map(|sink| &sink.link).collect()
         });
         let in_plan = self.plan.is_some_and(|plan| plan.sink(name).is_some());
-        self.link("Sink", in_plan, diagnosis, connected)
+        self.link("Sink", Part::Sink(name), in_plan, diagnosis, connected)
     }
 
     pub(super) fn source(&self, name: &str, diagnosis: &Diagnosis) -> Verdicts {
@@ -139,12 +145,12 @@ impl Judgement<'_> {
             report.sources.iter().filter(|source| source.name == name).map(|source| &source.link).collect()
         });
         let in_plan = self.plan.is_some_and(|plan| plan.source(name).is_some());
-        self.link("Source", in_plan, diagnosis, connected)
+        self.link("Source", Part::Source(name), in_plan, diagnosis, connected)
     }
 
-    fn link(&self, of: &str, in_plan: bool, diagnosis: &Diagnosis, connected: Verdict) -> Verdicts {
+    fn link(&self, of: &str, part: Part<'_>, in_plan: bool, diagnosis: &Diagnosis, connected: Verdict) -> Verdicts {
         let accepted = self.accepted(of, diagnosis);
-        let programmed = self.programmed(diagnosis, in_plan);
+        let programmed = self.programmed(diagnosis, part, in_plan);
         // What pods say about a resource that they should not have is about an older one.
         let connected = if (in_plan || diagnosis.is_good()) && self.blocked != Some(Blocked::Missing) {
             connected
@@ -161,10 +167,10 @@ impl Judgement<'_> {
         ]
     }
 
-    pub(super) fn rule(&self, rule: Option<&Rule>, diagnosis: &Diagnosis) -> Verdicts {
+    pub(super) fn rule(&self, name: &str, rule: Option<&Rule>, diagnosis: &Diagnosis) -> Verdicts {
         let accepted = self.accepted("Rule", diagnosis);
         let in_plan = |rule: &Rule| self.plan.is_some_and(|plan| plan.rule(&rule.name_any()).is_some());
-        let mut programmed = self.programmed(diagnosis, rule.is_some_and(in_plan));
+        let mut programmed = self.programmed(diagnosis, Part::Rule(name), rule.is_some_and(in_plan));
         let disabled = rule.is_some_and(|rule| !rule.spec.enabled);
         if disabled && programmed.holds == Holds::True {
             programmed = Verdict::yes(
@@ -181,3 +187,6 @@ impl Judgement<'_> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

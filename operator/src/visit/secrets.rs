@@ -1,6 +1,9 @@
 //! The Secrets around a Bridge: which are used, what is known of them, and how the pods get them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use isthmus_api::sasl::Authentication;
 use sha2::{Digest as _, Sha256};
@@ -13,6 +16,9 @@ use crate::{
         secret::{Secret, SecretName},
     },
 };
+
+/// How long reading a Secret may take before something is said about it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Secrets that exist, and their keys.
 pub(super) type Present = BTreeMap<SecretName, BTreeSet<String>>;
@@ -40,6 +46,12 @@ impl Secrets {
             _ => None,
         };
         self.known.iter().filter_map(present).collect()
+    }
+
+    /// Whether one is not read yet and will be any moment: what would be said of it now would not last.
+    pub(super) fn are_coming(&self, context: &Context) -> bool {
+        let unread = self.known.iter().filter(|(_, secret)| secret.is_none());
+        unread.filter_map(|(name, _)| context.secrets.since(name)).any(|since| since.elapsed() < PATIENCE)
     }
 
     /// One of which nothing is known yet.

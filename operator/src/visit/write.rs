@@ -2,10 +2,7 @@
 //! `Ready` is told as an event as well.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use isthmus_api::{
-    BridgeStatus, RuleStatus, SinkStatus, SourceStatus, Status,
-    bridge::Endpoint,
-};
+use isthmus_api::{BridgeStatus, RuleStatus, SinkStatus, SourceStatus, Status, bridge::Endpoint};
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api,
@@ -52,7 +49,7 @@ pub(super) async fn all(
     }
     for stored in around.connectors_here() {
         let users = users_of(around, stored.name());
-        let verdicts = judgement.connector(&users, &diagnoses.of_resource(stored));
+        let verdicts = judgement.connector(stored.name(), &users, &diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, Status::clone).await?;
     }
     for stored in around.of_connectors_here(&around.sinks) {
@@ -73,16 +70,20 @@ pub(super) async fn all(
         })
         .await?;
     }
-    let writes: Vec<_> = around.rules.iter().map(|stored| async move {
-        let verdicts = judgement.rule(stored.object().map(AsRef::as_ref), &diagnoses.of_resource(stored));
-        write(context, stored, &verdicts, judgement, |before: &RuleStatus| {
-            let figures = pods::of_rule(judgement.answers, stored.name());
-            let statistics = refresh(context, stored, before.statistics, figures, judgement);
-            RuleStatus { statistics, ..before.clone() }
+    let writes: Vec<_> = around
+        .rules
+        .iter()
+        .map(|stored| async move {
+            let verdicts =
+                judgement.rule(stored.name(), stored.object().map(AsRef::as_ref), &diagnoses.of_resource(stored));
+            write(context, stored, &verdicts, judgement, |before: &RuleStatus| {
+                let figures = pods::of_rule(judgement.answers, stored.name());
+                let statistics = refresh(context, stored, before.statistics, figures, judgement);
+                RuleStatus { statistics, ..before.clone() }
+            })
+            .await
         })
-        .await
-    })
-    .collect();
+        .collect();
     stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
 }
 
@@ -128,10 +129,7 @@ fn bridge_status(
             .spec
             .listeners
             .iter()
-            .map(|listener| Endpoint {
-                name: listener.name.clone(),
-                address: format!("{host}:{}", listener.port),
-            })
+            .map(|listener| Endpoint { name: listener.name.clone(), address: format!("{host}:{}", listener.port) })
             .collect();
     }
     if judgement.blocked.is_none() {
@@ -202,8 +200,7 @@ where
         source: Box::new(source),
     };
     let resource = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(context.client.clone(), stored.namespace(), &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), stored.namespace(), &resource);
     let body = json!({
         "apiVersion": isthmus_api::API_VERSION,
         "kind": K::kind(&()),
@@ -214,7 +211,7 @@ where
     let parameters = PatchParams::apply(names::MANAGER).force();
     match api.patch_status(stored.name(), &parameters, &Patch::Apply(&body)).await {
         Ok(object) => {
-            let touched = context.index.lock().put(Stored::<K>::read(object));
+            let touched = context.index.lock().put(&Stored::<K>::read(object));
             for key in touched {
                 context.queue.add(key, crate::context::SETTLE);
             }

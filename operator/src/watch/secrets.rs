@@ -16,6 +16,7 @@ use kube::{
     },
 };
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -39,6 +40,7 @@ pub struct SecretWatches {
 #[derive(Debug)]
 struct Watched {
     by: BTreeSet<BridgeKey>,
+    since: Instant,
     stop: CancellationToken,
 }
 
@@ -52,16 +54,15 @@ impl SecretWatches {
     pub fn need(&self, key: &BridgeKey, names: &BTreeSet<SecretName>) {
         let mut needed = self.needed.lock();
         for name in names {
-            match needed.get_mut(name) {
-                Some(watched) => {
-                    watched.by.insert(key.clone());
-                }
-                None => {
-                    let stop = self.stop.child_token();
-                    needed.insert(name.clone(), Watched { by: BTreeSet::from([key.clone()]), stop: stop.clone() });
-                    self.start(name.clone(), stop);
-                }
+            if let Some(watched) = needed.get_mut(name) {
+                watched.by.insert(key.clone());
+                continue;
             }
+            let stop = self.stop.child_token();
+            let watched =
+                Watched { by: BTreeSet::from([key.clone()]), since: Instant::now(), stop: stop.clone() };
+            needed.insert(name.clone(), watched);
+            self.start(name.clone(), stop);
         }
         needed.retain(|name, watched| {
             if !names.contains(name) {
@@ -74,6 +75,11 @@ impl SecretWatches {
             }
             keep
         });
+    }
+
+    /// Since when a Secret is watched.
+    pub fn since(&self, name: &SecretName) -> Option<Instant> {
+        self.needed.lock().get(name).map(|watched| watched.since)
     }
 
     fn start(&self, name: SecretName, stop: CancellationToken) {
@@ -123,7 +129,7 @@ async fn follow(
                 continue;
             }
         };
-        if index.lock().put_secret(name.clone(), told) {
+        if index.lock().put_secret(name.clone(), &told) {
             let keys = needed.lock().get(&name).map(|watched| watched.by.clone()).unwrap_or_default();
             for key in keys {
                 queue.add(key, SETTLE);

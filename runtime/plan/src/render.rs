@@ -121,7 +121,8 @@ pub fn render_borrowed(resources: &Borrowed<'_>, options: &Options) -> Rendered 
 fn by_age<'a>(indexed: BTreeMap<String, &'a Rule>, given: &[&'a Rule]) -> Vec<&'a Rule> {
     // Of two rules of one name the one that is indexed is meant.
     let kept: HashSet<*const Rule> = indexed.into_values().map(std::ptr::from_ref).collect();
-    let mut rules: Vec<&Rule> = given.iter().copied().filter(|rule| kept.contains(&std::ptr::from_ref(*rule))).collect();
+    let mut rules: Vec<&Rule> =
+        given.iter().copied().filter(|rule| kept.contains(&std::ptr::from_ref(*rule))).collect();
     rules.sort_by(|a, b| {
         let time = |rule: &Rule| rule.metadata.creation_timestamp.as_ref().map(|time| time.0);
         match (time(a), time(b)) {

@@ -128,17 +128,14 @@ fn container_security() -> SecurityContext {
     }
 }
 
-fn resources(
-    requests: &BTreeMap<String, Amount>,
-    limits: &BTreeMap<String, Amount>,
-) -> Option<ResourceRequirements> {
+fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amount>) -> Option<ResourceRequirements> {
     let amounts = |amounts: &BTreeMap<String, Amount>| {
         let amounts = amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.0.clone())));
         Some(amounts.collect::<BTreeMap<_, _>>()).filter(|amounts| !amounts.is_empty())
     };
     let (requests, limits) = (amounts(requests), amounts(limits));
     let any = requests.is_some() || limits.is_some();
-    any.then(|| ResourceRequirements { requests, limits, claims: None })
+    any.then_some(ResourceRequirements { requests, limits, claims: None })
 }
 
 fn toleration(toleration: &isthmus_api::bridge::Toleration) -> Toleration {
@@ -161,7 +158,6 @@ fn toleration(toleration: &isthmus_api::bridge::Toleration) -> Toleration {
         toleration_seconds: toleration.toleration_seconds,
     }
 }
-
 
 /// As asked for; by default evenly over zones and hosts, as far as that is possible.
 fn spread(bridge: &Bridge) -> Vec<TopologySpreadConstraint> {

@@ -18,13 +18,18 @@ use sha2::{Digest as _, Sha256};
 use crate::{build::Inputs, names};
 
 pub(super) fn volumes(inputs: &Inputs<'_>) -> Vec<Volume> {
-    let plan = ConfigMapProjection { name: names::plan_of(&inputs.bridge.name_any()), ..ConfigMapProjection::default() };
+    let plan =
+        ConfigMapProjection { name: names::plan_of(&inputs.bridge.name_any()), ..ConfigMapProjection::default() };
     let plan = VolumeProjection { config_map: Some(plan), ..VolumeProjection::default() };
     let mut volumes = vec![projected("plan".to_owned(), plan)];
     let vital = vital(inputs.plan);
-    volumes.extend(inputs.plan.secrets().iter().map(|(secret, keys)| {
-        projected(volume_of(secret), source(secret, keys, !vital.contains(secret.as_str())))
-    }));
+    volumes.extend(
+        inputs
+            .plan
+            .secrets()
+            .iter()
+            .map(|(secret, keys)| projected(volume_of(secret), source(secret, keys, !vital.contains(secret.as_str())))),
+    );
     volumes
 }
 
@@ -37,7 +42,11 @@ pub(super) fn mounts(inputs: &Inputs<'_>) -> Vec<VolumeMount> {
     };
     let mut mounts = vec![mount("plan".to_owned(), names::PLAN_FOLDER.to_owned())];
     mounts.extend(
-        inputs.plan.secrets().keys().map(|secret| mount(volume_of(secret), format!("{}/{secret}", names::SECRETS_FOLDER))),
+        inputs
+            .plan
+            .secrets()
+            .keys()
+            .map(|secret| mount(volume_of(secret), format!("{}/{secret}", names::SECRETS_FOLDER))),
     );
     mounts
 }

@@ -13,12 +13,21 @@ fn silent(pod: &str) -> Answer {
 
 fn after(seconds: i64, answers: &[Answer]) -> Verdict {
     let since = Timestamp::from_second(1_000).unwrap();
-    programmed(answers, NEW, since, Timestamp::from_second(1_000 + seconds).unwrap())
+    programmed(
+        answers,
+        "revision 2222",
+        |revision| revision == NEW,
+        since,
+        Timestamp::from_second(1_000 + seconds).unwrap(),
+    )
 }
 
 #[test]
 fn all_pods_have_to_run_the_revision() {
-    assert_eq!(after(1, &[answer("a", NEW), answer("b", NEW)]), Verdict::yes("Programmed", "All 2 ready pods run revision 2222."));
+    assert_eq!(
+        after(1, &[answer("a", NEW), answer("b", NEW)]),
+        Verdict::yes("Programmed", "All 2 ready pods run revision 2222.")
+    );
     let waiting = after(1, &[answer("a", NEW), answer("b", "1111")]);
     assert_eq!(waiting, Verdict::no("Programming", "1 of 2 ready pods run revision 2222."));
 }
@@ -36,7 +45,10 @@ fn a_pod_that_refuses_says_why() {
     let rejected = Rejected { revision: NEW.to_owned(), message: "port 1883 is taken".to_owned() };
     refusing.report.as_mut().unwrap().rejected = Some(rejected);
     let verdict = after(1, &[refusing]);
-    assert_eq!(verdict, Verdict::no("PlanRejected", "The pod `a` goes on with the revision before: port 1883 is taken."));
+    assert_eq!(
+        verdict,
+        Verdict::no("PlanRejected", "The pod `a` goes on with the revision before: port 1883 is taken.")
+    );
 }
 
 #[test]
@@ -47,7 +59,11 @@ fn without_an_answer_nothing_is_claimed() {
 }
 
 fn with_sink(pod: &str, state: &str, reason: &str) -> Answer {
-    let link = Link { state: state.to_owned(), reason: reason.to_owned(), message: "the brokers are not reachable".to_owned() };
+    let link = Link {
+        state: state.to_owned(),
+        reason: reason.to_owned(),
+        message: "the brokers are not reachable".to_owned(),
+    };
     let sink = Sink { name: "vehicles".to_owned(), link, success: 5, ..Sink::default() };
     Answer { pod: pod.to_owned(), report: Ok(Report { sinks: vec![sink], ..Report::default() }) }
 }
@@ -59,7 +75,8 @@ fn link_of(answers: &[Answer]) -> Verdict {
 #[test]
 fn a_link_is_up_when_it_is_up_on_every_pod() {
     assert!(link_of(&[with_sink("a", "Connected", "Connected"), with_sink("b", "Connected", "Connected")]).is_true());
-    let verdict = link_of(&[with_sink("a", "Connected", "Connected"), with_sink("b", "Connecting", "KafkaUnreachable")]);
+    let verdict =
+        link_of(&[with_sink("a", "Connected", "Connected"), with_sink("b", "Connecting", "KafkaUnreachable")]);
     assert_eq!(verdict, Verdict::no("KafkaUnreachable", "Pod `b`: the brokers are not reachable."));
     assert_eq!(link_of(&[with_sink("a", "Connected", ""), answer("b", NEW)]).reason, "Pending");
     assert_eq!(link_of(&[]).reason, "NoReadyPods");

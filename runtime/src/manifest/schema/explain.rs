@@ -37,7 +37,11 @@ fn not_a_choice(name: &str, text: &str, choices: &[&str]) -> (String, Option<Str
 /// What the schema wants, for "… is EXPECTED".
 pub(super) fn expected(schema: &Value) -> &'static str {
     if schema.get("x-kubernetes-int-or-string").is_some() {
-        return if pattern_is(schema, quantity::PATTERN) { "a quantity such as 500m or 512Mi" } else { "a size such as 1Mi" };
+        return if pattern_is(schema, quantity::PATTERN) {
+            "a quantity such as 500m or 512Mi"
+        } else {
+            "a size such as 1Mi"
+        };
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("string") => "text",
