@@ -65,7 +65,11 @@ pub struct BridgeSpec {
     #[schemars(
         length(min = 1, max = 16),
         transform = list_map("name"),
-        transform = rules(&[("self.all(x, self.exists_one(y, y.port == x.port))", "each listener needs a port of its own", "")])
+        transform = rules(&[
+            ("self.all(x, self.exists_one(y, y.port == x.port))", "each listener needs a port of its own", ""),
+            ("self.all(x, x.port != 9600 && x.name != 'admin')",
+             "port 9600 and the name admin are those of the pods' health and metrics: choose others", ""),
+        ])
     )]
     pub listeners: Vec<Listener>,
     /// Who may connect.

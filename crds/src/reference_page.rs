@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::{
-    API_VERSION, duration,
+    API_VERSION, duration, quantity,
     schema::{KINDS, definitions, schema_of},
 };
 
@@ -66,7 +66,8 @@ fn fields(page: &mut String, path: &str, schema: &Value) {
 
 fn kind_of(field: &Value) -> String {
     if field.get("x-kubernetes-int-or-string").is_some() {
-        return format!("size{}", bounds_of_rule(field));
+        let kind = if field["pattern"] == quantity::PATTERN { "quantity" } else { "size" };
+        return format!("{kind}{}", bounds_of_rule(field));
     }
     if let Some(choices) = field["enum"].as_array() {
         return choices
@@ -85,6 +86,10 @@ fn kind_of(field: &Value) -> String {
             (_, Some(max)) => format!("list, up to {max}"),
             _ => "list".to_owned(),
         },
+        "object" if field.get("additionalProperties").is_some() => {
+            let most = &field["maxProperties"];
+            format!("map to {}, up to {most}", kind_of(&field["additionalProperties"]))
+        }
         other => other.to_owned(),
     }
 }

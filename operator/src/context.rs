@@ -25,7 +25,6 @@ pub type SharedIndex = Arc<Mutex<Index>>;
 pub type Visits = Arc<Queue<BridgeKey>>;
 
 /// What all visits share.
-#[derive(Debug)]
 pub struct Context {
     /// Client of the API server.
     pub client: Client,
@@ -42,7 +41,7 @@ pub struct Context {
     /// Since when a revision is asked for.
     pub clock: RolloutClock,
     /// Publishes events.
-    pub recorder: Events,
+    pub recorder: Recorder,
     /// Our own figures.
     pub metrics: Metrics,
     /// Image of the pods.
@@ -58,13 +57,4 @@ pub struct Cluster {
     pub pod_monitors: bool,
     /// Kinds whose definition is older than ours, with what it lacks.
     pub outdated: BTreeMap<String, String>,
-}
-
-/// A recorder of events.
-pub struct Events(pub Recorder);
-
-impl std::fmt::Debug for Events {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Events")
-    }
 }

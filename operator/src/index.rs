@@ -16,13 +16,11 @@ pub mod resource;
 pub mod secret;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use isthmus_api::{Bridge, Connector, Rule, Sink, Source};
-use kube::Resource as _;
-
 pub use key::BridgeKey;
 
 use self::{
@@ -75,6 +73,16 @@ pub struct Neighbourhood {
 }
 
 impl Neighbourhood {
+    /// Whether nothing is left of the Bridge and what belongs to it.
+    pub fn is_empty(&self) -> bool {
+        self.bridge.is_none()
+            && self.rules.is_empty()
+            && self.children.is_empty()
+            && self.connectors_here().next().is_none()
+            && self.of_connectors_here(&self.sinks).next().is_none()
+            && self.of_connectors_here(&self.sources).next().is_none()
+    }
+
     /// The Connectors of this Bridge.
     pub fn connectors_here(&self) -> impl Iterator<Item = &Stored<Connector>> {
         self.connectors.iter().filter(|connector| connector.parent() == Parent::Bridge(&self.name))
@@ -252,6 +260,18 @@ impl Index {
                 .collect();
         }
         found
+    }
+
+    /// The uids of all Bridges, Sinks, Sources and Rules.
+    pub fn uids(&self) -> HashSet<String> {
+        let mut uids = HashSet::new();
+        for namespace in self.namespaces.values() {
+            uids.extend(namespace.bridges.values().filter_map(|stored| stored.metadata().uid.clone()));
+            uids.extend(namespace.sinks.values().filter_map(|stored| stored.metadata().uid.clone()));
+            uids.extend(namespace.sources.values().filter_map(|stored| stored.metadata().uid.clone()));
+            uids.extend(namespace.rules.values().filter_map(|stored| stored.metadata().uid.clone()));
+        }
+        uids
     }
 
     /// How many resources there are, by kind.

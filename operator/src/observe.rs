@@ -44,8 +44,8 @@ enum ObserveError {
 
 /// Asks all ready pods, some at a time. The answers are in the order of the pods.
 pub async fn ask(pods: &[Arc<Pod>]) -> Vec<Answer> {
-    let ready = pods.iter().filter(|pod| pod.ready && !pod.leaving).cloned();
-    let questions = ready.map(|pod| async move {
+    let ready: Vec<_> = pods.iter().filter(|pod| pod.ready && !pod.leaving).cloned().collect();
+    let questions = ready.into_iter().map(|pod| async move {
         let report = timeout(PATIENCE, ask_one(&pod)).await.unwrap_or(Err(ObserveError::Late));
         Answer { pod: pod.name.clone(), report: report.map_err(|error| error.to_string()) }
     });

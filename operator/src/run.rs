@@ -19,7 +19,7 @@ use crate::{
     admin,
     args::Args,
     client,
-    context::{Context, Events, SharedIndex, Visits},
+    context::{Context, SharedIndex, Visits},
     crd::{self, Found},
     index::child::ChildKind,
     lease::Election,
@@ -135,7 +135,7 @@ async fn work(
         applier: crate::apply::Applier::default(),
         figures: crate::figures::Memory::default(),
         clock: crate::rollout_clock::RolloutClock::default(),
-        recorder: Events(Recorder::new(client.clone(), reporter)),
+        recorder: Recorder::new(client.clone(), reporter),
         metrics,
         image: args.runtime_image.clone(),
         cluster: RwLock::new(cluster),
@@ -170,6 +170,8 @@ async fn keep_looking(context: Arc<Context>, watches: Watches, mut has_pod_monit
     let mut tasks = JoinSet::new();
     loop {
         tokio::time::sleep(LOOK).await;
+        let uids = context.index.lock().uids();
+        context.figures.retain(|uid| uids.contains(uid));
         match crd::look(&context.client).await {
             Ok(Found::All(cluster)) => {
                 if cluster.pod_monitors && !has_pod_monitors {
@@ -195,7 +197,7 @@ async fn census(context: Arc<Context>) {
     loop {
         context.metrics.queue(context.queue.depth());
         {
-            let mut index = context.index.lock();
+            let index = context.index.lock();
             let counts = index.counts();
             context.metrics.census(&counts, &index.conditions());
         }
@@ -268,7 +270,7 @@ async fn work_off(context: Arc<Context>, progress: Progress, term: CancellationT
                     Some(Ok(again)) => {
                         context.metrics.visited(kind, true, begun.elapsed());
                         tracing::debug!(bridge = %key, took = ?begun.elapsed(), ?again, "visited");
-                        context.queue.done(key, Some(again));
+                        context.queue.done(key, again);
                     }
                     Some(Err(error)) => {
                         context.metrics.visited(kind, false, begun.elapsed());

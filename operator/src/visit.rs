@@ -77,12 +77,13 @@ pub enum VisitError {
     Apply(#[from] ApplyError),
 }
 
-/// Visits a Bridge. Returns how long the next visit can wait.
-pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Duration, VisitError> {
+/// Visits a Bridge. Returns how long the next visit can wait; `None` when there is nothing left to visit.
+pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration>, VisitError> {
     let around = context.index.lock().neighbourhood(key);
     let secrets = Secrets::of(context, key, &around);
-    let resources = resources::gather(&around, &secrets);
-    let rendered = isthmus_plan::render(&resources, &Options {
+    let present = secrets.present();
+    let resources = resources::gather(&around, &present);
+    let rendered = isthmus_plan::render_borrowed(&resources, &Options {
         bridge: Some((key.namespace.clone(), key.name.clone())),
     });
     let diagnoses = Diagnoses::of(&around, &rendered.findings);
@@ -119,7 +120,10 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Duration, Visit
     write::all(context, &around, &diagnoses, &judgement).await?;
     match failure {
         Some(Failure::Apply(error)) => Err(error.into()),
-        _ => Ok(next(&judgement, since, now)),
+        // It does not become smaller by itself.
+        Some(Failure::Build(_)) => Ok(Some(SETTLED)),
+        None if around.is_empty() => Ok(None),
+        None => Ok(Some(next(&judgement, since, now))),
     }
 }
 

@@ -59,7 +59,7 @@ impl Unsynced {
 }
 
 /// All that watches need.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Watches {
     /// Client of the API server.
     pub client: Client,

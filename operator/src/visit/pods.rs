@@ -24,9 +24,10 @@ pub(super) async fn tell(
     secrets: &str,
 ) -> Result<(), VisitError> {
     let wanted = if secrets.is_empty() { revision.to_owned() } else { format!("{revision}-{secrets}") };
-    let behind = pods.iter().filter(|pod| !pod.leaving && pod.revision.as_ref() != Some(&wanted)).cloned();
+    let behind: Vec<_> =
+        pods.iter().filter(|pod| !pod.leaving && pod.revision.as_ref() != Some(&wanted)).cloned().collect();
     let patch = json!({"metadata": {"annotations": {names::REVISION: wanted}}});
-    let calls = behind.map(|pod| {
+    let calls = behind.into_iter().map(|pod| {
         let patch = &patch;
         async move {
             let api: Api<core::Pod> = Api::namespaced(context.client.clone(), &pod.bridge.namespace);

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use isthmus_api::ObjectRef;
-use isthmus_plan::{Finding, Resources};
-use kube::Resource as _;
+use isthmus_plan::{Borrowed, Finding};
 
-use super::secrets::Secrets;
+use super::secrets::Present;
 use crate::{
     index::{
         Neighbourhood,
@@ -16,19 +15,23 @@ use crate::{
 };
 
 /// The resources around a Bridge, as far as they can be read. What is being deleted counts as gone.
-pub(super) fn gather(around: &Neighbourhood, secrets: &Secrets) -> Resources {
-    Resources {
-        bridges: around.bridges.iter().map(|bridge| (**bridge).clone()).collect(),
+pub(super) fn gather<'a>(around: &'a Neighbourhood, secrets: &'a Present) -> Borrowed<'a> {
+    Borrowed {
+        bridges: around.bridges.iter().map(AsRef::as_ref).filter(|bridge| stays(*bridge)).collect(),
         connectors: readable(&around.connectors),
         sinks: readable(&around.sinks),
         sources: readable(&around.sources),
         rules: readable(&around.rules),
-        secrets: secrets.present(),
+        secrets: secrets.iter().collect(),
     }
 }
 
-fn readable<K: Kind>(stored: &[Stored<K>]) -> Vec<K> {
-    stored.iter().filter_map(Stored::object).filter(|object| object.meta().deletion_timestamp.is_none()).map(|object| (**object).clone()).collect()
+fn readable<K: Kind>(all: &[Stored<K>]) -> Vec<&K> {
+    all.iter().filter_map(Stored::object).map(AsRef::as_ref).filter(|object| stays(*object)).collect()
+}
+
+fn stays<K: Kind>(object: &K) -> bool {
+    object.meta().deletion_timestamp.is_none()
 }
 
 /// What was found about each resource.

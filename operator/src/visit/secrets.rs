@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Secrets that exist, and their keys.
+pub(super) type Present = BTreeMap<SecretName, BTreeSet<String>>;
+
 /// What is known of the Secrets that the resources of a Bridge refer to.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
@@ -31,7 +34,7 @@ impl Secrets {
     }
 
     /// Those that exist, and their keys.
-    pub(super) fn present(&self) -> BTreeMap<SecretName, BTreeSet<String>> {
+    pub(super) fn present(&self) -> Present {
         let present = |(name, secret): (&SecretName, &Option<Secret>)| match secret {
             Some(Secret::Present { keys, .. }) => Some((name.clone(), keys.clone())),
             _ => None,

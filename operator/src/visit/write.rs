@@ -27,6 +27,7 @@ use crate::{
     context::Context,
     index::{
         Neighbourhood,
+        child::ChildKind,
         resource::{Kind, Parent, Stored},
     },
     names,
@@ -42,10 +43,10 @@ pub(super) async fn all(
     diagnoses: &Diagnoses,
     judgement: &Judgement<'_>,
 ) -> Result<(), VisitError> {
-    for stored in &around.bridge {
+    if let Some(stored) = &around.bridge {
         let verdicts = judgement.bridge(&diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, |before: &BridgeStatus| {
-            bridge_status(context, stored, before, judgement)
+            bridge_status(context, around, stored, before, judgement)
         })
         .await?;
     }
@@ -72,7 +73,7 @@ pub(super) async fn all(
         })
         .await?;
     }
-    let writes = around.rules.iter().map(|stored| async move {
+    let writes: Vec<_> = around.rules.iter().map(|stored| async move {
         let verdicts = judgement.rule(stored.object().map(AsRef::as_ref), &diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, |before: &RuleStatus| {
             let figures = pods::of_rule(judgement.answers, stored.name());
@@ -80,7 +81,8 @@ pub(super) async fn all(
             RuleStatus { statistics, ..before.clone() }
         })
         .await
-    });
+    })
+    .collect();
     stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
 }
 
@@ -109,6 +111,7 @@ fn refresh<K: Kind, F: crate::figures::Figures>(
 
 fn bridge_status(
     context: &Context,
+    around: &Neighbourhood,
     stored: &Stored<isthmus_api::Bridge>,
     before: &BridgeStatus,
     judgement: &Judgement<'_>,
@@ -120,13 +123,14 @@ fn bridge_status(
     }
     if let Some(bridge) = stored.object() {
         status.selector = build::selector_text(bridge);
+        let host = outside(around).unwrap_or_else(|| format!("{}.{}.svc", stored.name(), stored.namespace()));
         status.endpoints = bridge
             .spec
             .listeners
             .iter()
             .map(|listener| Endpoint {
                 name: listener.name.clone(),
-                address: format!("{}.{}.svc:{}", stored.name(), stored.namespace(), listener.port),
+                address: format!("{host}:{}", listener.port),
             })
             .collect();
     }
@@ -137,6 +141,14 @@ fn bridge_status(
     let current = pods::connections(judgement.answers);
     status.connections = refresh(context, stored, told, current, judgement).unwrap_or(before.connections);
     status
+}
+
+/// The address outside the cluster that the Service was given, if any.
+fn outside(around: &Neighbourhood) -> Option<String> {
+    let service = around.children.get(&(ChildKind::Service, around.name.clone()))?;
+    let given = service.data.pointer("/status/loadBalancer/ingress/0")?;
+    let address = given.get("hostname").or_else(|| given.get("ip"))?.as_str()?;
+    Some(if address.contains(':') { format!("[{address}]") } else { address.to_owned() })
 }
 
 /// A status with conditions.
@@ -239,7 +251,7 @@ async fn tell<K: Kind>(context: &Context, stored: &Stored<K>, before: &[Conditio
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    if let Err(error) = context.recorder.0.publish(&event, &reference).await {
+    if let Err(error) = context.recorder.publish(&event, &reference).await {
         tracing::warn!(kind = %K::kind(&()), name = stored.name(), %error, "an event cannot be published");
     }
 }

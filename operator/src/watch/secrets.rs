@@ -27,7 +27,6 @@ use crate::{
 };
 
 /// The Secrets that are watched, and for which Bridges.
-#[derive(Debug)]
 pub struct SecretWatches {
     client: Client,
     index: SharedIndex,

@@ -26,5 +26,5 @@ pub mod revision;
 pub use diff::{Changes, Diff};
 pub use document::Plan;
 pub use finding::{Finding, Severity};
-pub use render::{Options, Rendered, render};
-pub use resources::Resources;
+pub use render::{Options, Rendered, render, render_borrowed};
+pub use resources::{Borrowed, Resources};

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 
 use crate::{
-    Finding, Plan, Resources, Severity,
+    Borrowed, Finding, Plan, Resources, Severity,
     document::Rule as PlanRule,
     resources::{index, reference},
     revision,
@@ -70,6 +70,11 @@ impl Scope<'_> {
 /// Resources of other Bridges are not looked at, except that a reference to a Bridge that does not exist is a
 /// finding in every plan. A named Bridge that does not exist gives findings and no plan.
 pub fn render(resources: &Resources, options: &Options) -> Rendered {
+    render_borrowed(&Borrowed::from(resources), options)
+}
+
+/// The same for resources that stay where they are.
+pub fn render_borrowed(resources: &Borrowed<'_>, options: &Options) -> Rendered {
     let mut findings = Vec::new();
     let chosen = bridge::choose(resources, options, &mut findings);
     let (namespace, name) = match (chosen, &options.bridge) {
@@ -113,10 +118,10 @@ pub fn render(resources: &Resources, options: &Options) -> Rendered {
 
 /// Oldest first, as rules see a message in the order in which they were made; among rules that carry no time (local
 /// mode) the order in which they were given stands.
-fn by_age<'a>(indexed: BTreeMap<String, &'a Rule>, given: &'a [Rule]) -> Vec<&'a Rule> {
+fn by_age<'a>(indexed: BTreeMap<String, &'a Rule>, given: &[&'a Rule]) -> Vec<&'a Rule> {
     // Of two rules of one name the one that is indexed is meant.
     let kept: HashSet<*const Rule> = indexed.into_values().map(std::ptr::from_ref).collect();
-    let mut rules: Vec<&Rule> = given.iter().filter(|rule| kept.contains(&std::ptr::from_ref(*rule))).collect();
+    let mut rules: Vec<&Rule> = given.iter().copied().filter(|rule| kept.contains(&std::ptr::from_ref(*rule))).collect();
     rules.sort_by(|a, b| {
         let time = |rule: &Rule| rule.metadata.creation_timestamp.as_ref().map(|time| time.0);
         match (time(a), time(b)) {

@@ -24,6 +24,36 @@ pub struct Resources {
     pub secrets: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
+/// The same resources where they are: nothing is copied to render a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Borrowed<'a> {
+    /// Bridges.
+    pub bridges: Vec<&'a Bridge>,
+    /// Connectors.
+    pub connectors: Vec<&'a Connector>,
+    /// Sinks.
+    pub sinks: Vec<&'a Sink>,
+    /// Sources.
+    pub sources: Vec<&'a Source>,
+    /// Rules.
+    pub rules: Vec<&'a Rule>,
+    /// Secrets that exist, by namespace and name, and the keys that each has.
+    pub secrets: BTreeMap<&'a (String, String), &'a BTreeSet<String>>,
+}
+
+impl<'a> From<&'a Resources> for Borrowed<'a> {
+    fn from(resources: &'a Resources) -> Self {
+        Self {
+            bridges: resources.bridges.iter().collect(),
+            connectors: resources.connectors.iter().collect(),
+            sinks: resources.sinks.iter().collect(),
+            sources: resources.sources.iter().collect(),
+            rules: resources.rules.iter().collect(),
+            secrets: resources.secrets.iter().collect(),
+        }
+    }
+}
+
 /// The namespace of a resource that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
@@ -39,12 +69,12 @@ pub(crate) fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectRef 
 
 /// The resources of one kind in one namespace, by name; a second resource of the same name is a finding.
 pub(crate) fn index<'a, K: Resource<DynamicType = ()>>(
-    all: &'a [K],
+    all: &[&'a K],
     in_namespace: &str,
     findings: &mut Vec<Finding>,
 ) -> BTreeMap<String, &'a K> {
     let mut by_name = BTreeMap::new();
-    for object in all.iter().filter(|object| namespace(*object) == in_namespace) {
+    for object in all.iter().copied().filter(|object| namespace(*object) == in_namespace) {
         let name = object.name_any();
         match by_name.entry(name) {
             Entry::Vacant(place) => {

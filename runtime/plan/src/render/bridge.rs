@@ -8,20 +8,20 @@ use isthmus_api::{
 
 use super::{Options, Scope, link::not_found, secret};
 use crate::{
-    Finding, Resources, document,
+    Borrowed, Finding, document,
     finding::reason,
     resources::{DEFAULT_NAMESPACE, namespace, reference},
 };
 
 /// The Bridge to render; when there is none, or several and none is named, that is a finding.
 pub(super) fn choose<'a>(
-    resources: &'a Resources,
+    resources: &Borrowed<'a>,
     options: &Options,
     findings: &mut Vec<Finding>,
 ) -> Option<&'a Bridge> {
     if let Some((wanted_namespace, wanted)) = &options.bridge {
         let here: Vec<&Bridge> =
-            resources.bridges.iter().filter(|bridge| namespace(*bridge) == wanted_namespace).collect();
+            resources.bridges.iter().copied().filter(|bridge| namespace(*bridge) == wanted_namespace).collect();
         let found = here.iter().copied().find(|bridge| bridge.metadata.name.as_ref() == Some(wanted));
         if found.is_none() {
             let object = ObjectRef::new("Bridge", wanted_namespace, wanted);
@@ -38,15 +38,15 @@ pub(super) fn choose<'a>(
             ));
             None
         }
-        [only] => Some(only),
+        [only] => Some(*only),
         [first, others @ ..] => {
-            let same = |other: &&Bridge| reference(*other) == reference(first);
-            if others.iter().all(|other| same(&other)) {
+            let same = |other: &Bridge| reference(other) == reference(*first);
+            if others.iter().all(|other| same(other)) {
                 // Indexing reports the duplicates.
-                return Some(first);
+                return Some(*first);
             }
-            for other in others.iter().filter(|other| !same(other)) {
-                let message = format!("there is another Bridge, `{}`, and none was chosen", reference(first).name);
+            for other in others.iter().copied().filter(|other| !same(other)) {
+                let message = format!("there is another Bridge, `{}`, and none was chosen", reference(*first).name);
                 findings.push(
                     Finding::error(&reference(other), "metadata.name", reason::BRIDGE_NOT_CHOSEN, message)
                         .with_help("one process runs one Bridge: keep one of them"),

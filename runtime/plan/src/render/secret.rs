@@ -13,10 +13,10 @@ use crate::{
 
 /// The Secrets of a namespace.
 pub(super) fn index<'a>(
-    all: &'a BTreeMap<(String, String), BTreeSet<String>>,
+    all: &BTreeMap<&'a (String, String), &'a BTreeSet<String>>,
     namespace: &str,
 ) -> BTreeMap<&'a str, &'a BTreeSet<String>> {
-    all.iter().filter(|((of, _), _)| of == namespace).map(|((_, name), keys)| (name.as_str(), keys)).collect()
+    all.iter().filter(|((of, _), _)| of == namespace).map(|((_, name), keys)| (name.as_str(), *keys)).collect()
 }
 
 /// The keys of the Secret called `name`; when it is not there, that is a finding at `path` of `object`.

@@ -1,6 +1,6 @@
 //! Words for what a schema asks and what a manifest has.
 
-use isthmus_api::{connector, duration, reference, size, source};
+use isthmus_api::{connector, duration, quantity, reference, size, source};
 use regex::Regex;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn not_a_choice(name: &str, text: &str, choices: &[&str]) -> (String, Option<Str
 /// What the schema wants, for "… is EXPECTED".
 pub(super) fn expected(schema: &Value) -> &'static str {
     if schema.get("x-kubernetes-int-or-string").is_some() {
-        return "a size such as 1Mi";
+        return if pattern_is(schema, quantity::PATTERN) { "a quantity such as 500m or 512Mi" } else { "a size such as 1Mi" };
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("string") => "text",
@@ -147,6 +147,7 @@ fn form(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
         duration::PATTERN => "whole numbers with the units h, m, s or ms, such as 5s, 100ms or 1m30s",
         size::PATTERN => "whole bytes, alone or with a unit (Ki, Mi, Gi, Ti or k, M, G, T), such as 896Ki or 1Gi",
+        quantity::PATTERN => "a quantity of Kubernetes, such as 500m, 2 or 512Mi",
         reference::NAME_PATTERN => "a name of small letters, digits, `-` and `.`, such as `kafka-eu`",
         reference::LABEL_PATTERN => "a name of small letters, digits and `-`, such as `to-kafka`",
         source::KAFKA_TOPIC_PATTERN => "a Kafka topic: letters, digits, `.`, `_` and `-`, no wildcard",
