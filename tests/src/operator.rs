@@ -44,7 +44,7 @@ pub struct Operator {
 /// What an administrator does before the first start: namespace, service account, rights.
 pub fn install(control_plane: &ControlPlane) -> Result<()> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-    control_plane.kubectl().apply(&format!("{namespace}\n---\n{RIGHTS}"))?;
+    control_plane.kubectl().in_namespace(NAMESPACE).apply(&format!("{namespace}\n---\n{RIGHTS}"))?;
     Ok(())
 }
 

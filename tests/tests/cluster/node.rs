@@ -49,6 +49,8 @@ fn deployment(image: &str, note: &str) -> String {
     let spec = json!({
         "securityContext": {"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
         "terminationGracePeriodSeconds": 30,
+        // A token is one kind of volume that the node does not write.
+        "automountServiceAccountToken": false,
         "containers": [container],
         "volumes": [{"name": "plan", "projected": {"sources": [source]}}],
     });
