@@ -67,7 +67,8 @@ fn message(finding: &Finding, text: Option<&str>) -> String {
     let Some((span, text)) = located else {
         let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
         let help = finding.help.as_ref().map(|help| format!(": {help}")).unwrap_or_default();
-        return format!("{path}{}{help}.", finding.message);
+        let said = format!("{path}{}{help}", finding.message);
+        return if said.ends_with(['.', '?', '!']) { said } else { format!("{said}.") };
     };
     let start = span.start.min(text.len());
     let inside = text.get(start..span.end.min(text.len())).unwrap_or_default();

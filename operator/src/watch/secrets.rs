@@ -59,8 +59,7 @@ impl SecretWatches {
                 continue;
             }
             let stop = self.stop.child_token();
-            let watched =
-                Watched { by: BTreeSet::from([key.clone()]), since: Instant::now(), stop: stop.clone() };
+            let watched = Watched { by: BTreeSet::from([key.clone()]), since: Instant::now(), stop: stop.clone() };
             needed.insert(name.clone(), watched);
             self.start(name.clone(), stop);
         }

@@ -105,11 +105,11 @@ fn the_user_of_a_strimzi_secret_is_called_as_the_secret_is() {
 
 #[test]
 fn a_plain_user_has_a_name_of_its_own() {
-    let plain = |credentials| Authentication { plain: Some(credentials), ..Authentication::default() };
-    let resources = with_secret(authenticated(plain(Credentials::new("kafka"))), "kafka", &["password"]);
+    let with_plain = |credentials| Authentication { plain: Some(credentials), ..Authentication::default() };
+    let resources = with_secret(authenticated(with_plain(Credentials::new("kafka"))), "kafka", &["password"]);
     insta::assert_snapshot!(findings(&resources));
     let given = Credentials { username: "bob".to_owned(), ..Credentials::new("kafka") };
-    let plan = plan(&with_secret(authenticated(plain(given)), "kafka", &["password"]));
+    let plan = plan(&with_secret(authenticated(with_plain(given)), "kafka", &["password"]));
     assert_eq!(plan.sinks[0].kafka.authentication.clone().unwrap().username, Username::Name("bob".to_owned()));
 }
 

@@ -21,8 +21,8 @@ fn pod(name: &str, age: i64, trouble: Option<Trouble>) -> Pod {
     }
 }
 
-fn trouble(reason: &str, message: &str, lasting: bool) -> Option<Trouble> {
-    Some(Trouble { reason: reason.to_owned(), message: message.to_owned(), lasting })
+fn trouble(reason: &str, message: &str, lasting: bool) -> Trouble {
+    Trouble { reason: reason.to_owned(), message: message.to_owned(), lasting }
 }
 
 fn of(existing: i32, updated: i32, ready: i32, pods: &[&Pod]) -> Rollout {
@@ -48,7 +48,7 @@ fn devices_can_connect_while_it_goes_on() {
 
 #[test]
 fn an_image_that_does_not_exist_is_said_at_once() {
-    let pod = pod("fleet-1", 2, trouble("ImagePullBackOff", "manifest unknown", true));
+    let pod = pod("fleet-1", 2, Some(trouble("ImagePullBackOff", "manifest unknown", true)));
     let verdict = of(2, 2, 0, &[&pod]).available;
     assert_eq!(
         verdict,
@@ -61,9 +61,9 @@ fn an_image_that_does_not_exist_is_said_at_once() {
 
 #[test]
 fn a_pod_that_waits_for_a_node_is_named_after_a_minute() {
-    let young = pod("fleet-1", 59, trouble("Unschedulable", "0/1 nodes are available", false));
+    let young = pod("fleet-1", 59, Some(trouble("Unschedulable", "0/1 nodes are available", false)));
     assert_eq!(of(1, 1, 0, &[&young]).available.reason, "RollingOut");
-    let old = pod("fleet-1", 61, trouble("Unschedulable", "0/1 nodes are available", false));
+    let old = pod("fleet-1", 61, Some(trouble("Unschedulable", "0/1 nodes are available", false)));
     let verdict = of(1, 1, 0, &[&old]).available;
     assert_eq!(verdict.reason, "RolloutStuck");
     assert!(verdict.message.contains("(Unschedulable: 0/1 nodes are available)"), "{}", verdict.message);

@@ -124,11 +124,17 @@ fn every_kind_has_all_its_conditions_from_the_first_visit() {
     case().judge(|judgement| {
         let kinds = |verdicts: Verdicts| verdicts.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
         let diagnosis = good();
-        assert_eq!(kinds(judgement.bridge(&diagnosis)), ["Accepted", "ResolvedRefs", "Programmed", "Available", "Ready"]);
+        assert_eq!(
+            kinds(judgement.bridge(&diagnosis)),
+            ["Accepted", "ResolvedRefs", "Programmed", "Available", "Ready"]
+        );
         let link = ["Accepted", "ResolvedRefs", "Programmed", "Connected", "Ready"];
         assert_eq!(kinds(judgement.connector("kafka", &[], &diagnosis)), link);
         assert_eq!(kinds(judgement.sink("vehicles", &diagnosis)), link);
         assert_eq!(kinds(judgement.source("commands", &diagnosis)), link);
-        assert_eq!(kinds(judgement.rule("same", None, &diagnosis)), ["Accepted", "ResolvedRefs", "Programmed", "Ready"]);
+        assert_eq!(
+            kinds(judgement.rule("same", None, &diagnosis)),
+            ["Accepted", "ResolvedRefs", "Programmed", "Ready"]
+        );
     });
 }
