@@ -94,12 +94,12 @@ fn suspended_bridge_is_left_alone_until_it_goes_on() -> Result<()> {
     let fleet = Fleet::ready("suspend", 1)?;
     let suspended = |suspend: bool| manifest::bridge().with("replicas", 1).with("suspend", suspend);
     fleet.namespace.apply(&[suspended(true)])?;
-    fleet.wait_for_reason("bridges", "fleet", "Ready", "False", "Suspended")?;
+    fleet.wait_for_reason("bridges", "fleet", "Ready", "Unknown", "Suspended")?;
     let plans =
         |fleet: &Fleet<'_>| -> Result<Value> { Ok(fleet.namespace.other("v1", "configmaps")?["items"].clone()) };
     let before = plans(&fleet)?;
     fleet.namespace.apply(&[fleet::stamp(2)])?;
-    let condition = fleet.wait("rules", "stamp", "Programmed", "False")?;
+    let condition = fleet.wait("rules", "stamp", "Programmed", "Unknown")?;
     let message = condition["message"].as_str().context("no message")?;
     assert!(message.contains("suspend"), "{message}");
     assert_eq!(plans(&fleet)?, before);

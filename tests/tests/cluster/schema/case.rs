@@ -80,7 +80,7 @@ impl<'a> Place<'a> {
         self.rules(found)?;
         match self.value {
             Value::Array(values) => self.list(values, found),
-            Value::Object(_) if self.schema.get("additionalProperties").is_some() => self.map(found),
+            Value::Object(_) if self.schema.get("maxProperties").is_some() => self.map(found),
             _ => self.properties(found),
         }
     }
@@ -168,8 +168,10 @@ impl<'a> Place<'a> {
         let max = self.schema["maxProperties"].as_u64().context("a map without maxProperties")?;
         let many = |count: u64| (0..count).map(|number| (format!("n{number}"), value.clone())).collect::<Value>();
         self.add(found, &format!("maxProperties {max}"), vec![many(max)], vec![many(max + 1)]);
+        // Values that are the user's own have no schema.
+        let Some(schema) = self.schema.get("additionalProperties") else { return Ok(()) };
         let pointer = format!("/{}", key.replace('~', "~0").replace('/', "~1"));
-        self.at("{}", &pointer, &self.schema["additionalProperties"], value).collect(found)
+        self.at("{}", &pointer, schema, value).collect(found)
     }
 
     fn properties(&self, found: &mut Found) -> Result<()> {
@@ -197,7 +199,7 @@ fn texts(values: &[impl AsRef<str>]) -> Vec<Value> {
 
 /// The value with a change laid over it: fields of an object replaced, `null` removing them;
 /// anything else replaced as a whole.
-fn merged(value: &Value, change: &Value) -> Value {
+pub(super) fn merged(value: &Value, change: &Value) -> Value {
     match (value, change) {
         (Value::Object(fields), Value::Object(changes)) => {
             let mut fields = fields.clone();

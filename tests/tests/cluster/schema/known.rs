@@ -4,6 +4,8 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use super::case::merged;
+
 const BRIDGE_NAME: &str = "the name of a Bridge becomes the name of its Service: use at most 63 lower-case letters, digits and hyphens, with a letter first";
 const SECRET_KEYS: &[&str] = &["tls.crt", ".hidden", "CA_1"];
 
@@ -67,6 +69,10 @@ pub(super) fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
         "each listener needs a port of its own" => (
             vec![json!([listener("one", 1883), listener("two", 1884)])],
             vec![json!([listener("one", 1883), listener("two", 1883)])],
+        ),
+        "port 9600 and the name admin are those of the pods' health and metrics: choose others" => (
+            vec![json!([listener("one", 9601)])],
+            vec![json!([listener("one", 9600)]), json!([listener("admin", 1883)])],
         ),
         "idempotence needs acks AllIsr: set acks to AllIsr, or idempotence to false" => (
             vec![json!({"idempotence": true, "acks": "AllIsr"}), json!({"idempotence": false, "acks": "None"})],
@@ -139,8 +145,28 @@ pub(super) fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
                 json!({"sinkRef": {"name": "a"}, "republish": null, "console": {}}),
             ],
         ),
+        "a test expects exactly one of output, outputs, noMatch and error" => (
+            vec![
+                expectation(json!({"output": {}})),
+                expectation(json!({"outputs": []})),
+                expectation(json!({"noMatch": true})),
+                expectation(json!({"error": true})),
+            ],
+            vec![expectation(json!({})), expectation(json!({"output": {}, "noMatch": true}))],
+        ),
+        "`noMatch` can only be true: say what comes out instead" => {
+            (vec![expectation(json!({"noMatch": true}))], vec![expectation(json!({"noMatch": false}))])
+        }
+        "`error` can only be true: say what comes out instead" => {
+            (vec![expectation(json!({"error": true}))], vec![expectation(json!({"error": false}))])
+        }
         _ => return None,
     })
+}
+
+/// What a test of a rule expects: these fields and no other.
+fn expectation(fields: Value) -> Value {
+    merged(&json!({"output": null, "outputs": null, "noMatch": null, "error": null}), &fields)
 }
 
 /// The nearest values below and above a range of durations or sizes, where there are any.
@@ -174,6 +200,8 @@ pub(super) fn another(entry: &Value, key: Option<&str>, number: u64) -> Value {
     let mut entry = entry.clone();
     match key {
         Some(key) => entry[key] = json!(format!("n{number}")),
+        // Without a key, objects may be equal.
+        None if entry.is_object() => {}
         None => entry = json!(format!("n{number}")),
     }
     if entry["port"].is_number() {
