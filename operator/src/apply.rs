@@ -110,10 +110,20 @@ impl Applier {
                     body["metadata"]["uid"] = json!(uid);
                 }
                 let parameters = PatchParams::apply(names::MANAGER).force();
-                let object = api
-                    .patch(&desired.name, &parameters, &Patch::Apply(&body))
-                    .await
-                    .map_err(|source| refused(desired, source))?;
+                let object = match api.patch(&desired.name, &parameters, &Patch::Apply(&body)).await {
+                    // What somebody changed in a list stays beside what we apply (a port that was renumbered by hand has
+                    // the name of ours), and the two may not go together: the list is replaced first.
+                    Err(kube::Error::Api(status)) if status.code == 422 && live.is_some() => {
+                        let replace =
+                            PatchParams { field_manager: parameters.field_manager.clone(), ..Default::default() };
+                        match api.patch(&desired.name, &replace, &Patch::Merge(&body)).await {
+                            Ok(_) => api.patch(&desired.name, &parameters, &Patch::Apply(&body)).await,
+                            Err(_) => Err(kube::Error::Api(status)),
+                        }
+                    }
+                    answer => answer,
+                }
+                .map_err(|source| refused(desired, source))?;
                 let child = Child::read(kind, object);
                 tracing::info!(bridge = %owner.key, kind = kind.name(), name = desired.name, "applied");
                 self.written.lock().insert(place, Written::of(desired, &child));

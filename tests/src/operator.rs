@@ -13,7 +13,7 @@ use crate::condition::eventually;
 use crate::kubernetes::ControlPlane;
 use crate::kubernetes::audit::Entry;
 use crate::process::Process;
-use crate::{Result, isthmus, port};
+use crate::{Result, helm, isthmus, port};
 
 /// Where the operator and its lease live.
 pub const NAMESPACE: &str = "isthmus-system";
@@ -21,7 +21,8 @@ pub const NAMESPACE: &str = "isthmus-system";
 pub const ACCOUNT: &str = "isthmus";
 
 const START: Duration = Duration::from_secs(60);
-const RIGHTS: &str = include_str!("operator/rights.yaml");
+/// The kinds of the chart that give the operator its rights.
+const RIGHTS: [&str; 5] = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
 
 /// The built program; `ISTHMUS_OPERATOR_BIN` names another one to test.
 pub fn binary() -> Result<&'static Path> {
@@ -41,10 +42,15 @@ pub struct Operator {
     admin: String,
 }
 
-/// What an administrator does before the first start: namespace, service account, rights.
+/// What an administrator does before the first start: namespace, service account, and the rights that the chart gives.
 pub fn install(control_plane: &ControlPlane) -> Result<()> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-    control_plane.kubectl().in_namespace(NAMESPACE).apply(&format!("{namespace}\n---\n{RIGHTS}"))?;
+    let chart = helm::template("isthmus", &[])?;
+    let is_right =
+        |document: &&str| RIGHTS.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
+    let rights: Vec<&str> = helm::documents(&chart).into_iter().filter(is_right).collect();
+    ensure!(rights.len() >= RIGHTS.len(), "the chart gives no rights:\n{chart}");
+    control_plane.kubectl().in_namespace(NAMESPACE).apply(&format!("{namespace}\n---\n{}", rights.join("\n---\n")))?;
     Ok(())
 }
 

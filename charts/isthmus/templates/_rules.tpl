@@ -16,27 +16,27 @@ What the operator does in each namespace that it watches; in a ClusterRole when 
 - apiGroups: [""]
   resources: [secrets]
   verbs: [list, watch]
-# The pods of a Bridge, in a Deployment. Here and below: get finds an object of the same name that is not ours,
-# server-side apply needs create and patch, and what is no longer wanted is deleted.
+# The pods of a Bridge, in a Deployment. Here and below: get finds an object of the same name that is not ours, and
+# server-side apply needs create and patch. Nothing of it is deleted: it goes with its Bridge, which owns it.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # A Bridge's plan (ConfigMap), its way in (Service), and the account of its pods, which has no token and no rights.
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
-  verbs: [get, list, watch, create, patch, delete]
-# At most one pod of a Bridge is evicted at a time.
+  verbs: [get, list, watch, create, patch]
+# At most one pod of a Bridge is evicted at a time; deleted when a Bridge is scaled to one pod.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
 # Who may reach a Bridge's pods.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # Metrics of a Bridge's pods, where the Prometheus Operator's API exists.
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # Pods are read for what blocks a rollout, and patched with the revision of the plan, which makes the kubelet refresh
 # their volume at once.
 - apiGroups: [""]

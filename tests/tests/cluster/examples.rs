@@ -30,7 +30,12 @@ spec:
 fn every_example_applies_unchanged_and_twice() -> Result<()> {
     let control_plane = shared::bare()?;
     control_plane.kubectl().apply(SCALED_OBJECT)?;
-    control_plane.kubectl().run(&["wait", "--for=condition=Established", "--timeout=30s", "crd/scaledobjects.keda.sh"])?;
+    control_plane.kubectl().run(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=30s",
+        "crd/scaledobjects.keda.sh",
+    ])?;
     let mut examples = 0;
     for entry in fs::read_dir(environment::checkout("examples"))? {
         let path = entry?.path();

@@ -7,8 +7,9 @@ use isthmus_tests::Result;
 use isthmus_tests::condition::eventually;
 use isthmus_tests::kubernetes::ControlPlane;
 use isthmus_tests::kubernetes::kubelet::Kubelet;
+use isthmus_tests::manifest;
 use isthmus_tests::operator::{self, ACCOUNT, NAMESPACE, Operator};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fleet::{self, Fleet};
 use crate::shared::{self, PATIENCE, RUNTIME_IMAGE};
@@ -68,11 +69,16 @@ fn operator_uses_every_right_it_has_and_asks_for_no_other() -> Result<()> {
     let _kubelet = Kubelet::start(&control_plane, shared::images()?)?;
     let _operator = Operator::start(&control_plane, "operator-0", RUNTIME_IMAGE)?;
 
-    // The life of a Bridge: made, scaled up and down, changed, gone.
+    // The life of a Bridge with users and a Source: made, scaled up and down, changed, gone.
     let fleet = Fleet::on(&control_plane, "rights")?;
-    fleet.namespace.apply(&fleet.resources(2))?;
-    fleet.wait_until_ready()?;
     let kubectl = fleet.namespace.kubectl();
+    kubectl.apply(&manifest::secret("users", &[("car", "plain:secret")]))?;
+    let mut resources = fleet.resources(2);
+    let bridge = resources.remove(0).with("authentication.usersSecretRef", json!({"name": "users"}));
+    let source = manifest::source("commands").and("topicMapping", json!({"kafkaTopic": fleet.topic}));
+    resources.extend([bridge, source]);
+    fleet.namespace.apply(&resources)?;
+    fleet.wait_until_ready()?;
     kubectl.run(&["scale", "bridge/fleet", "--replicas=1"])?;
     fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
