@@ -27,6 +27,7 @@ words=fuzz/target/sql.dict
 {
     printf '"%s"\n' SELECT FROM WHERE FOREACH DO INCASE CASE WHEN THEN ELSE END AS AND OR NOT IN div mod '=~' '!=' '..'
     sed -nE 's/^### `([a-z0-9_]+)\(.*/"\1("/p' docs/functions.md
+    # shellcheck disable=SC2016 # the backticks are Markdown's
     sed -nE 's/^\| `([a-z_]+)` \|.*/"\1"/p' docs/events.md | sort -u
 } >"$words"
 

@@ -5,7 +5,7 @@
 //! * `rollout`: the Deployment and its pods → `Available`.
 //! * `summary`: all of them → `Ready`.
 //!
-//! [`Judgement`] brings them together for one visit to a Bridge.
+//! `visit::judge` brings them together for one visit to a Bridge.
 
 pub mod diagnose;
 pub mod pods;

@@ -84,7 +84,7 @@ fn read(path: &Path) -> anyhow::Result<Plan> {
     })
 }
 
-/// Plans may be compressed: a ConfigMap holds a megabyte.
+/// Plans may be compressed: a `ConfigMap` holds a megabyte.
 fn unpack(bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     if !bytes.starts_with(&GZIP) {
         return Ok(bytes);

@@ -359,6 +359,7 @@ fn another_order_of_rules_is_a_change() {
 }
 
 /// A test of the rule [`SQL`]; `event` and `expect` as in a manifest.
+#[expect(clippy::needless_pass_by_value, reason = "its callers write JSON in place")]
 fn own_test(name: &str, event: serde_json::Value, expect: serde_json::Value) -> isthmus_api::rule::Test {
     serde_json::from_value(serde_json::json!({"name": name, "event": event, "expect": expect})).unwrap()
 }
@@ -369,7 +370,7 @@ fn with_tests(sql: &str, tests: Vec<isthmus_api::rule::Test>) -> Resources {
     if sql != SQL {
         resources.rules[0].spec.actions.clear();
     }
-    resources.rules[0].spec.sql = sql.to_owned();
+    sql.clone_into(&mut resources.rules[0].spec.sql);
     resources.rules[0].spec.tests = tests;
     resources
 }

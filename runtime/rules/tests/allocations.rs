@@ -1,7 +1,5 @@
 //! What must not allocate: finding the rules of a topic, however many there are; rendering a template.
 
-#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
-
 use isthmus_rules::trie::FilterTrie;
 use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind, Text, Value};
 

@@ -37,8 +37,8 @@ fn passes(result: &Result<Rows, String>) {
 
 #[track_caller]
 fn raises(result: Result<Rows, String>, message: &str) {
-    let error = result.expect_err(message);
-    assert!(error.contains(message), "{error}");
+    let error = result.err().unwrap_or_default();
+    assert!(error.contains(message), "`{error}` instead of `{message}`");
 }
 
 #[test]
@@ -244,7 +244,10 @@ fn all_jq_programs_of_a_run_share_its_time() {
     let sql = "FOREACH [1..1000] AS i DO jq('last(range(1000))', i) AS r FROM \"t\"";
     let started = host.monotonic();
     raises(run_with(sql, &json!("{}"), &host, &limits), "ran longer than its time limit");
-    assert!(host.monotonic() - started < Duration::from_secs(4), "each look at the clock takes a millisecond");
+    assert!(
+        host.monotonic().saturating_sub(started) < Duration::from_secs(4),
+        "each look at the clock takes a millisecond"
+    );
 }
 
 #[test]

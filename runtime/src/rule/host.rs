@@ -99,7 +99,7 @@ impl Host for ProcessHost {
         match store {
             Store::Node => self.node.write().remove(key),
             Store::Worker => WORKER.with_borrow_mut(|entries| entries.remove(key)),
-        };
+        }
     }
 }
 

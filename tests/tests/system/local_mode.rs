@@ -52,7 +52,7 @@ fn an_edit_that_fails_the_rules_own_test_is_refused_and_the_rule_before_goes_on(
     let good = quick_start()?;
     let isthmus = Start::embedded().manifests(&good)?;
     let revision = isthmus.revision()?;
-    isthmus.edit(&good.replace("payload.speed > 120", "payload.speed > 12"))?;
+    isthmus.edit(good.replace("payload.speed > 120", "payload.speed > 12"))?;
     let says = |line: &str| line.contains("test `a slow vehicle is not` fails: expected no match").then_some(());
     isthmus.process().line("which test fails", SOON, says)?;
     assert_eq!(isthmus.revision()?, revision);

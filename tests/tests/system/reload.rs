@@ -76,7 +76,7 @@ fn broken_edit_is_reported_and_the_old_rules_go_on() -> Result<()> {
     let mut device = Client::connect(isthmus.mqtt(), V311, "device")?;
     device.publish_and_wait("load/1", br#"{"message":1}"#)?;
 
-    isthmus.edit(&good.replace("payload.device AS device", "payload.device AAS device"))?;
+    isthmus.edit(good.replace("payload.device AS device", "payload.device AAS device"))?;
     let path = isthmus.file().display().to_string();
     isthmus.process().line("what is wrong with the edit", SOON, |line| line.contains(&path).then_some(()))?;
     assert_eq!(isthmus.revision()?, revision);

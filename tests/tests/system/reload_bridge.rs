@@ -94,7 +94,7 @@ fn changed_secret_lets_the_new_password_in_and_the_old_one_no_more() -> Result<(
     let (mut device, code) = connect(isthmus.mqtt(), "old")?;
     assert_eq!(code, 0);
     assert!(REFUSED.contains(&answer(isthmus.mqtt(), "new")?));
-    isthmus.edit(&closed(manifest::bridge(), "new"))?;
+    isthmus.edit(closed(manifest::bridge(), "new"))?;
     wait_until_let_in(isthmus.mqtt(), "new")?;
     assert!(REFUSED.contains(&answer(isthmus.mqtt(), "old")?));
     device.ping()?;
@@ -105,7 +105,7 @@ fn changed_secret_lets_the_new_password_in_and_the_old_one_no_more() -> Result<(
 fn ask_for_taken_port(isthmus: &Isthmus, password: &str) -> Result<()> {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = taken.local_addr()?.port();
-    isthmus.edit(&closed(with_second(manifest::bridge(), port), password))?;
+    isthmus.edit(closed(with_second(manifest::bridge(), port), password))?;
     let message = eventually("the edit is refused", SOON, || {
         let status = isthmus.status()?;
         status["rejected"]["message"].as_str().map(str::to_owned).ok_or_else(|| anyhow!("{status}"))
@@ -143,7 +143,7 @@ fn users_of_a_refused_edit_come_in_force_when_the_port_is_taken_out_of_it() -> R
     let revision = isthmus.revision()?;
     ask_for_taken_port(&isthmus, "new")?;
     assert_eq!(answer(isthmus.mqtt(), "old")?, 0);
-    isthmus.edit(&closed(manifest::bridge(), "new"))?;
+    isthmus.edit(closed(manifest::bridge(), "new"))?;
     wait_until_let_in(isthmus.mqtt(), "new")?;
     assert!(REFUSED.contains(&answer(isthmus.mqtt(), "old")?));
     let status = isthmus.status()?;

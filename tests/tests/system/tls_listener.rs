@@ -38,7 +38,7 @@ fn pair(certificate: &Certificate) -> [(&str, &str); 2] {
 }
 
 /// A pod with one listener, `mqtt`, that has this TLS.
-fn pod(tls: Value, volume: &Volume) -> Result<Isthmus> {
+fn pod(tls: &Value, volume: &Volume) -> Result<Isthmus> {
     let listener = json!({"name": "mqtt", "port": port::free()?, "tls": tls});
     let bridge = manifest::bridge().with("listeners", json!([listener]));
     // The plan is rendered from Secrets with the same keys, as the operator sees them.
@@ -56,7 +56,7 @@ fn both_versions_speak_over_tls_and_large_messages_arrive_whole() -> Result<()> 
     let authority = Authority::new("mqtt-authority")?;
     let own = authority.issue("mqtt", &HOSTS)?;
     let volume = Volume::with(&[("mqtt-tls", &pair(&own))])?;
-    let isthmus = pod(secured(), &volume)?;
+    let isthmus = pod(&secured(), &volume)?;
     assert_eq!(isthmus.status()?["listeners"][0]["tls"], true);
     let files = Files::new()?;
     let ca = files.write("ca.crt", &authority.pem())?;
@@ -99,7 +99,7 @@ fn mutual_tls_refuses_a_client_without_a_certificate_of_its_ca() -> Result<()> {
     let tls = json!({
         "secretRef": {"name": "mqtt-tls"}, "clientAuth": "Required", "caSecretRef": {"name": "devices"},
     });
-    let isthmus = pod(tls, &volume)?;
+    let isthmus = pod(&tls, &volume)?;
     let files = Files::new()?;
     let ca = files.write("ca.crt", &authority.pem())?;
     let certified = |authority: &Authority, name: &str| -> Result<Vec<String>> {
@@ -129,7 +129,7 @@ fn plain_client_on_a_tls_port_loses_only_its_own_connection() -> Result<()> {
     let authority = Authority::new("mqtt-authority")?;
     let own = authority.issue("mqtt", &HOSTS)?;
     let volume = Volume::with(&[("mqtt-tls", &pair(&own))])?;
-    let isthmus = pod(secured(), &volume)?;
+    let isthmus = pod(&secured(), &volume)?;
     let files = Files::new()?;
     let ca = files.write("ca.crt", &authority.pem())?;
     let subscriber = Subscriber::start(isthmus.mqtt(), Version::V5, "t/+", &["--cafile", &ca])?;
@@ -145,7 +145,7 @@ fn stalled_handshake_ends_at_its_deadline() -> Result<()> {
     let authority = Authority::new("mqtt-authority")?;
     let own = authority.issue("mqtt", &HOSTS)?;
     let volume = Volume::with(&[("mqtt-tls", &pair(&own))])?;
-    let isthmus = pod(secured(), &volume)?;
+    let isthmus = pod(&secured(), &volume)?;
     let start = Instant::now();
     let stalled = |bytes: &[u8]| -> Result<TcpStream> {
         let mut socket = TcpStream::connect(isthmus.mqtt())?;
@@ -167,7 +167,7 @@ fn changed_certificate_is_shown_to_the_next_clients_and_the_others_stay() -> Res
     let (old, new) = (Authority::new("old-authority")?, Authority::new("new-authority")?);
     let (first, second) = (old.issue("mqtt", &HOSTS)?, new.issue("mqtt", &HOSTS)?);
     let volume = Volume::with(&[("mqtt-tls", &pair(&first))])?;
-    let isthmus = pod(secured(), &volume)?;
+    let isthmus = pod(&secured(), &volume)?;
     let files = Files::new()?;
     let (old_ca, new_ca) = (files.write("old.crt", &old.pem())?, files.write("new.crt", &new.pem())?);
     let mut early = Subscriber::start(isthmus.mqtt(), Version::V5, "t/+", &["--cafile", &old_ca])?;
@@ -190,7 +190,7 @@ fn certificate_that_cannot_be_used_is_reported_and_the_old_one_goes_on() -> Resu
     let authority = Authority::new("mqtt-authority")?;
     let (first, second) = (authority.issue("mqtt", &HOSTS)?, authority.issue("mqtt", &HOSTS)?);
     let volume = Volume::with(&[("mqtt-tls", &pair(&first))])?;
-    let isthmus = pod(secured(), &volume)?;
+    let isthmus = pod(&secured(), &volume)?;
     let files = Files::new()?;
     let ca = files.write("ca.crt", &authority.pem())?;
     let goes_on = || mosquitto::publish(isthmus.mqtt(), Version::V5, "t/1", "hello", &["--cafile", &ca]);

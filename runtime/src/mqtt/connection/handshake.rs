@@ -40,7 +40,7 @@ struct Refused {
 
 /// What came before a session can begin.
 enum Arrival {
-    Connect(Stream, BytesMut, Connect),
+    Connect(Stream, BytesMut, Box<Connect>),
     /// Bytes that are no CONNECT.
     Refused(Stream, Refused),
     /// The peer closed first.
@@ -78,7 +78,7 @@ pub(super) async fn shake_hands(
             return None;
         }
     };
-    match admit(connect, peer, broker, &settings).await {
+    match admit(*connect, peer, broker, &settings).await {
         Ok(admission) => {
             if admission.session.may_be_silent() {
                 probe_silent_peer(stream.tcp());
@@ -102,7 +102,7 @@ async fn arrive(socket: TcpStream, tls: Option<Arc<ServerConfig>>, max_size: usi
     };
     let mut tail = BytesMut::new();
     match read_connect(&mut stream, &mut tail, max_size).await {
-        Ok(Some(connect)) => Arrival::Connect(stream, tail, connect),
+        Ok(Some(connect)) => Arrival::Connect(stream, tail, Box::new(connect)),
         Ok(None) => Arrival::Gone,
         Err(refused) => Arrival::Refused(stream, refused),
     }

@@ -147,26 +147,26 @@ pub(super) fn rule(message: &str) -> Option<(Vec<Value>, Vec<Value>)> {
         ),
         "a test expects exactly one of output, outputs, noMatch and error" => (
             vec![
-                expectation(json!({"output": {}})),
-                expectation(json!({"outputs": []})),
-                expectation(json!({"noMatch": true})),
-                expectation(json!({"error": true})),
+                expectation(&json!({"output": {}})),
+                expectation(&json!({"outputs": []})),
+                expectation(&json!({"noMatch": true})),
+                expectation(&json!({"error": true})),
             ],
-            vec![expectation(json!({})), expectation(json!({"output": {}, "noMatch": true}))],
+            vec![expectation(&json!({})), expectation(&json!({"output": {}, "noMatch": true}))],
         ),
         "`noMatch` can only be true: say what comes out instead" => {
-            (vec![expectation(json!({"noMatch": true}))], vec![expectation(json!({"noMatch": false}))])
+            (vec![expectation(&json!({"noMatch": true}))], vec![expectation(&json!({"noMatch": false}))])
         }
         "`error` can only be true: say what comes out instead" => {
-            (vec![expectation(json!({"error": true}))], vec![expectation(json!({"error": false}))])
+            (vec![expectation(&json!({"error": true}))], vec![expectation(&json!({"error": false}))])
         }
         _ => return None,
     })
 }
 
 /// What a test of a rule expects: these fields and no other.
-fn expectation(fields: Value) -> Value {
-    merged(&json!({"output": null, "outputs": null, "noMatch": null, "error": null}), &fields)
+fn expectation(fields: &Value) -> Value {
+    merged(&json!({"output": null, "outputs": null, "noMatch": null, "error": null}), fields)
 }
 
 /// The nearest values below and above a range of durations or sizes, where there are any.
