@@ -127,13 +127,17 @@ impl Broker {
         let classpath = fs::read_to_string(distribution.join("classpath"))?;
         let archive = distribution.join("classes.jsa");
         let logging = environment::file("kafka/log4j2.yaml");
+        let folder = self.properties.parent().context("no folder")?;
         let mut command = Command::new("java");
         command
             .args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            // Libraries that it unpacks go with the folder: a broker that is killed does not clean up.
+            .arg(format!("-Djava.io.tmpdir={}", folder.display()))
+            .arg("-XX:-UsePerfData")
             .arg(format!("-XX:SharedArchiveFile={}", archive.display()))
             .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
             .args(["-Djava.awt.headless=true", "-cp", classpath.trim()])
-            .current_dir(self.properties.parent().context("no folder")?);
+            .current_dir(folder);
         Ok(command)
     }
 }
