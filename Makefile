@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint fuzz
+.PHONY: help dev test e2e lint fuzz
 
 help: ## this text
 	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); printf "make %-6s %s\n", name[1], $$2 }' Makefile
@@ -16,6 +16,9 @@ dev: ## build and run the product on this machine: MQTT on port 1883, an embedde
 
 test: ## run every test, on real Kafka, Kubernetes and clients; sets up what it needs (Linux, Java 17, Maven, Go, Python)
 	@scripts/test.sh
+
+e2e: ## the whole product on a real node: kubelet, containers, Services, names (Linux, root; sets up the rest)
+	@scripts/e2e.sh
 
 lint: ## check format, lints, documentation, shell scripts, licenses and sources of dependencies
 	@scripts/lint.sh

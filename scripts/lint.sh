@@ -13,7 +13,7 @@ check() { # check NAME COMMAND...
 
 shell_scripts() {
     tests/environment/packages.sh shellcheck &&
-        shellcheck --external-sources .ci/run scripts/*.sh tests/environment/*.sh
+        shellcheck --external-sources .ci/run scripts/*.sh tests/environment/*.sh tests/environment/*/*.sh
 }
 
 go_format() {

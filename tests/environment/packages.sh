@@ -3,6 +3,7 @@
 # otherwise prints the line to run and fails.
 #
 #   packages.sh            what `make test` needs
+#   packages.sh node       what `make e2e` needs on top
 #   packages.sh shellcheck what `make lint` needs on top
 set -euo pipefail
 
@@ -27,6 +28,16 @@ if [ $# -eq 0 ]; then
     want jq jq
     want python3 python3
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+elif [ "$*" = node ]; then
+    want containerd containerd
+    want runc runc
+    want ip iproute2
+    want nft nftables
+    want conntrack conntrack
+    want unshare util-linux
+    want sysctl procps
+    want readelf binutils
+    [ -x /usr/lib/cni/bridge ] || missing+=(containernetworking-plugins)
 else
     for package in "$@"; do want "$package" "$package"; done
 fi

@@ -39,9 +39,12 @@ pub static KAFKA: Part = Part::new("kafka.sh", "broker");
 pub static KAFKA_TOOLS: Part = Part::new("kafka.sh", "tools");
 /// The programs of a Kubernetes control plane, and `kubectl`.
 pub static KUBERNETES: Part = Part::new("kubernetes.sh", "");
+/// The folder with the DNS server of a cluster.
+pub static COREDNS: Part = Part::new("coredns.sh", "");
+/// The folder with the image of the program that holds a pod's namespaces.
+pub static PAUSE: Part = Part::new("pause.sh", "");
 /// The Python interpreter with the independent clients.
 pub static PYTHON: Part = Part::new("python.sh", "");
-
 /// The folder with `helm`.
 pub static HELM: Part = Part::new("helm.sh", "");
 /// The folder with `health`, which says what Argo CD and kstatus make of an object.

@@ -8,6 +8,7 @@ pub mod client;
 pub mod secure;
 
 use std::env;
+use std::net::Ipv4Addr;
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,6 +45,12 @@ impl Kafka {
     /// A broker that belongs to one test, which may stop it.
     pub fn private() -> Result<Self> {
         let broker = Broker::start().context("cannot start Apache Kafka")?;
+        Ok(Self { bootstrap: broker.bootstrap(), broker: Some(broker) })
+    }
+
+    /// The same at another address of this machine than loopback.
+    pub fn private_at(host: Ipv4Addr) -> Result<Self> {
+        let broker = Broker::start_at(host).context("cannot start Apache Kafka")?;
         Ok(Self { bootstrap: broker.bootstrap(), broker: Some(broker) })
     }
 

@@ -6,11 +6,10 @@
 //! * [`kubectl`] drives the program that users have; [`api`] asks the API server directly where a
 //!   test looks at something every few milliseconds;
 //! * [`audit`] reads what a client did, from the API server's own log;
-//! * [`namespace`] is where one test lives;
-//! * [`kubelet`] does for pods what a node would: volumes, processes, probes, status.
-//!
-//! What no process here does is contained in one sentence: there are no containers, no networks and
-//! no Services with endpoints behind them; `make e2e` has those.
+//! * [`namespace`] is where one test lives, [`pod`] what runs there;
+//! * [`kubelet`] does for pods what a node would: volumes, processes, probes, status. It has no
+//!   containers, no networks and no Services with endpoints behind them;
+//! * [`node`] has those: it is a real one, for `make e2e`.
 
 pub mod api;
 pub mod audit;
@@ -19,8 +18,12 @@ pub mod credentials;
 pub mod kubectl;
 pub mod kubelet;
 pub mod namespace;
+pub mod node;
+pub mod pod;
 
 pub use self::api::Api;
 pub use self::control_plane::ControlPlane;
 pub use self::kubectl::Kubectl;
 pub use self::namespace::Namespace;
+pub use self::node::Node;
+pub use self::pod::Pod;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub struct Load {
     pub version: Version,
     /// Number of devices, each with a connection and a thread.
     pub devices: u32,
-    /// Messages per device.
+    /// Messages per device; [`Running::stop`] ends a load earlier.
     pub messages: u32,
     /// Messages per second and device; 0 is as fast as they are acknowledged.
     pub rate: u32,
@@ -38,6 +38,8 @@ pub struct Load {
 /// What came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// Messages acknowledged as safe, each counted once.
+    pub messages: u64,
     /// Connections that ended under a device, after which it connected again.
     pub reconnects: u64,
     /// Publications that were refused with a 5.0 reason code and sent again.
@@ -48,6 +50,7 @@ pub struct Outcome {
 pub struct Running {
     devices: Vec<JoinHandle<Result<Outcome>>>,
     acknowledged: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -65,15 +68,19 @@ impl Load {
     /// Starts the devices.
     pub fn start(&self) -> Running {
         let acknowledged = Arc::new(AtomicU64::new(0));
+        let stopped = Arc::new(AtomicBool::new(false));
         let log = Arc::new(Mutex::new(Vec::new()));
         let devices = (0..self.devices)
             .map(|number| {
                 let load = self.clone();
-                let (acknowledged, log) = (Arc::clone(&acknowledged), Arc::clone(&log));
-                thread::spawn(move || Device { load, number, outcome: Outcome::default(), acknowledged, log }.run())
+                let (acknowledged, stopped) = (Arc::clone(&acknowledged), Arc::clone(&stopped));
+                let log = Arc::clone(&log);
+                let outcome = Outcome::default();
+                let device = Device { load, number, begun: 0, outcome, acknowledged, stopped, log };
+                thread::spawn(move || device.run())
             })
             .collect();
-        Running { devices, acknowledged, log }
+        Running { devices, acknowledged, stopped, log }
     }
 }
 
@@ -81,6 +88,17 @@ impl Running {
     /// Messages acknowledged as safe so far.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// What a device saw each time that its connection ended under it, so far.
+    pub fn disconnects(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the devices begin no further message, and waits until every one begun is acknowledged.
+    pub fn stop(self) -> Result<Outcome> {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.finish()
     }
 
     /// Waits until every message of every device is acknowledged.
@@ -92,6 +110,7 @@ impl Running {
                 let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
                 error.context(format!("{} device events:\n{}", log.len(), log.join("\n")))
             })?;
+            total.messages += outcome.messages;
             total.reconnects += outcome.reconnects;
             total.refused += outcome.refused;
         }
@@ -102,8 +121,11 @@ impl Running {
 struct Device {
     load: Load,
     number: u32,
+    /// Messages sent at least once.
+    begun: u32,
     outcome: Outcome,
     acknowledged: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -147,12 +169,16 @@ impl Device {
         let start = Instant::now();
         let mut count = 0;
         loop {
+            if self.stopped.load(Ordering::Relaxed) {
+                waiting.retain(|message| *message < self.begun);
+            }
             while sent.len() < WINDOW && self.is_due(start, count) {
                 let Some(message) = waiting.pop_front() else { break };
                 // On the list first: a write that fails half way may have arrived.
                 let id = (count % 60_000) as u16 + 1;
                 sent.push_back((id, message));
                 count += 1;
+                self.begun = self.begun.max(message + 1);
                 let payload = payload(name, self.number, message);
                 client.send(&packet::publish(self.load.version, topic.as_bytes(), 1, id, payload.as_bytes()))?;
             }
@@ -167,6 +193,7 @@ impl Device {
                         bail!("a PUBACK for {id}, which is not waited for");
                     };
                     if reason < 0x80 {
+                        self.outcome.messages += 1;
                         self.acknowledged.fetch_add(1, Ordering::Relaxed);
                     } else {
                         self.outcome.refused += 1;

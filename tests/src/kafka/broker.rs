@@ -20,6 +20,7 @@ const START: Duration = Duration::from_secs(60);
 
 /// A broker that a test can stop, freeze and start again on the same data and port.
 pub struct Broker {
+    host: Ipv4Addr,
     port: u16,
     process: Option<Process>,
     properties: PathBuf,
@@ -28,9 +29,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker and waits until it answers a metadata request.
+    /// Starts a broker on loopback and waits until it answers a metadata request.
     pub fn start() -> Result<Self> {
-        let mut broker = Self::prepare()?;
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same at another address of this machine.
+    pub fn start_at(host: Ipv4Addr) -> Result<Self> {
+        let mut broker = Self::prepare_with(host, "", &[], |_| Ok(()))?;
         broker.start_again()?;
         Ok(broker)
     }
@@ -44,7 +50,7 @@ impl Broker {
             .replace("@MUTUAL_PORT@", &ports.mutual.to_string());
         let (user, password) = SCRAM;
         let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|kind| format!("{kind}=[name={user},password={password}]"));
-        let mut broker = Self::prepare_with(&more, &users, |folder| {
+        let mut broker = Self::prepare_with(Ipv4Addr::LOCALHOST, &more, &users, |folder| {
             // The key first, as Kafka wants a PEM key store to be.
             fs::write(folder.join("broker.pem"), format!("{}{}", certificate.key, certificate.chain))?;
             Ok(fs::write(folder.join("ca.pem"), authority)?)
@@ -55,11 +61,16 @@ impl Broker {
 
     /// Everything but the start: ports chosen, storage formatted.
     pub fn prepare() -> Result<Self> {
-        Self::prepare_with("", &[], |_| Ok(()))
+        Self::prepare_with(Ipv4Addr::LOCALHOST, "", &[], |_| Ok(()))
     }
 
     /// The same with more properties, users of SCRAM, and files beside them.
-    fn prepare_with(more: &str, users: &[String], files: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+    fn prepare_with(
+        host: Ipv4Addr,
+        more: &str,
+        users: &[String],
+        files: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-kafka-").tempdir()?;
         guard::remove(folder.path())?;
         files(folder.path())?;
@@ -70,10 +81,11 @@ impl Broker {
             &properties,
             template
                 .replace("@DIR@", &folder.path().display().to_string())
+                .replace("@HOST@", &host.to_string())
                 .replace("@PORT@", &port.to_string())
                 .replace("@CONTROLLER_PORT@", &controller_port.to_string()),
         )?;
-        let broker = Self { port, process: None, properties, _folder: folder };
+        let broker = Self { host, port, process: None, properties, _folder: folder };
         let mut format = broker.java()?;
         format.args(["kafka.tools.StorageTool", "format", "--cluster-id"]);
         format.args(["4L6g3nShT-eMCtK--X86sw", "--config"]).arg(&broker.properties);
@@ -86,7 +98,7 @@ impl Broker {
 
     /// `HOST:PORT` for clients.
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// Starts the broker on its data, and waits until it answers.
@@ -95,7 +107,7 @@ impl Broker {
         let mut command = self.java()?;
         command.arg("kafka.Kafka").arg(&self.properties);
         let process = self.process.insert(Process::start("kafka", &mut command)?);
-        let bootstrap = format!("127.0.0.1:{}", self.port);
+        let bootstrap = format!("{}:{}", self.host, self.port);
         eventually("Kafka answers a metadata request", START, || {
             if !process.is_running().map_err(|error| error.to_string())? {
                 return Err(format!("it has ended:\n{}", process.output()));

@@ -1,5 +1,6 @@
-//! etcd, the API server and the controller manager as processes on loopback.
+//! etcd, the API server and the controller manager as processes.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -32,6 +33,15 @@ const CONTROLLERS: [&str; 10] = [
     "root-ca-certificate-publisher-controller",
 ];
 
+/// Whom the control plane serves.
+#[derive(Debug, Clone, Copy)]
+enum Site {
+    /// The test alone, on loopback; pods are its processes.
+    Loopback,
+    /// A real node at this address, with pods that must reach the API server.
+    Node(Ipv4Addr),
+}
+
 /// One of the programs of the control plane, or `kubectl`.
 pub(super) fn program(name: &str) -> Result<PathBuf> {
     Ok(environment::KUBERNETES.place()?.join(name))
@@ -39,6 +49,7 @@ pub(super) fn program(name: &str) -> Result<PathBuf> {
 
 /// A running control plane.
 pub struct ControlPlane {
+    site: Site,
     port: u16,
     etcd_port: u16,
     credentials: Credentials,
@@ -54,24 +65,34 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts a control plane and waits until its controllers work.
+    /// Starts a control plane on loopback and waits until its controllers work.
     pub fn start() -> Result<Self> {
+        Self::start_at(Site::Loopback)
+    }
+
+    /// Starts a whole control plane for a real node at this address; the scheduler is the node's affair.
+    pub(super) fn start_for_node(address: Ipv4Addr) -> Result<Self> {
+        Self::start_at(Site::Node(address))
+    }
+
+    fn start_at(site: Site) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-kubernetes-").tempdir()?;
         guard::remove(folder.path())?;
         let (port, etcd_port) = (port::free()?, port::free()?);
-        let credentials = Credentials::create(folder.path(), port)?;
+        let credentials = Credentials::create(folder.path(), port, &site.addresses())?;
         let audit = Audit::prepare(folder.path())?;
         let etcd = start_etcd(folder.path(), etcd_port)?;
-        let mut api_server = start_api_server(port, etcd_port, &credentials, &audit)?;
+        let mut api_server = start_api_server(site, port, etcd_port, &credentials, &audit)?;
         let api = Api::start(&credentials.kubeconfig("node")?)?;
         wait_until_ready(&api, &mut api_server)?;
-        let controllers = start_controllers(&credentials)?;
+        let controllers = start_controllers(site, &credentials)?;
         let admin = credentials.kubeconfig("admin")?;
         eventually("the controllers work", START, || {
             let answer = api.get("/api/v1/namespaces/default/serviceaccounts/default")?;
             if answer.code == 200 { Ok(()) } else { Err(anyhow!("{}\n{}", answer.body, controllers.output())) }
         })?;
         Ok(Self {
+            site,
             port,
             etcd_port,
             credentials,
@@ -105,6 +126,11 @@ impl ControlPlane {
         Kubectl::new(&self.admin, &self.folder.path().join("kubectl"))
     }
 
+    /// The kubeconfig of an administrator.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.admin
+    }
+
     /// Kills the API server, so that every watch breaks off. etcd keeps what it holds.
     pub fn stop_api_server(&mut self) -> Result<()> {
         self.api_server.take().context("the API server is not running")?.kill()
@@ -113,8 +139,45 @@ impl ControlPlane {
     /// Starts the API server again, where it was, and waits until it is ready.
     pub fn start_api_server(&mut self) -> Result<()> {
         ensure!(self.api_server.is_none(), "the API server is running");
-        let process = start_api_server(self.port, self.etcd_port, &self.credentials, &self.audit)?;
+        let process = start_api_server(self.site, self.port, self.etcd_port, &self.credentials, &self.audit)?;
         wait_until_ready(&self.api, self.api_server.insert(process))
+    }
+}
+
+impl Site {
+    /// Where clients find the API server, other than by loopback.
+    fn addresses(self) -> Vec<String> {
+        match self {
+            Self::Loopback => Vec::new(),
+            // A pod uses the first address of the range of Services.
+            Self::Node(address) => vec![address.to_string(), "10.96.0.1".to_owned()],
+        }
+    }
+
+    fn api_server_arguments(self, credentials: &Credentials) -> Vec<String> {
+        match self {
+            Self::Loopback => {
+                vec!["--bind-address=127.0.0.1".to_owned(), "--endpoint-reconciler-type=none".to_owned()]
+            }
+            Self::Node(address) => {
+                let file = |name: &str| credentials.file(name).display().to_string();
+                vec![
+                    "--bind-address=0.0.0.0".to_owned(),
+                    format!("--advertise-address={address}"),
+                    "--kubelet-preferred-address-types=InternalIP".to_owned(),
+                    // Its own certificate shows the kubelet who asks for logs.
+                    format!("--kubelet-client-certificate={}", file("server.crt")),
+                    format!("--kubelet-client-key={}", file("server.key")),
+                ]
+            }
+        }
+    }
+
+    fn controllers(self) -> String {
+        match self {
+            Self::Loopback => CONTROLLERS.join(","),
+            Self::Node(_) => "*".to_owned(),
+        }
     }
 }
 
@@ -137,15 +200,19 @@ fn start_etcd(folder: &Path, port: u16) -> Result<Process> {
     Process::start("etcd", &mut command)
 }
 
-fn start_api_server(port: u16, etcd_port: u16, credentials: &Credentials, audit: &Audit) -> Result<Process> {
+fn start_api_server(
+    site: Site,
+    port: u16,
+    etcd_port: u16,
+    credentials: &Credentials,
+    audit: &Audit,
+) -> Result<Process> {
     let mut command = Command::new(program("kube-apiserver")?);
     let file = |flag: &str, name: &str| format!("--{flag}={}", credentials.file(name).display());
     command
         .args([
             format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
-            "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={port}"),
-            "--endpoint-reconciler-type=none".to_owned(),
             "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             "--anonymous-auth=false".to_owned(),
@@ -159,14 +226,15 @@ fn start_api_server(port: u16, etcd_port: u16, credentials: &Credentials, audit:
             file("service-account-signing-key-file", "accounts.key"),
             file("service-account-key-file", "accounts.crt"),
         ])
+        .args(site.api_server_arguments(credentials))
         .args(audit.arguments());
     Process::start("kube-apiserver", &mut command)
 }
 
-fn start_controllers(credentials: &Credentials) -> Result<Process> {
+fn start_controllers(site: Site, credentials: &Credentials) -> Result<Process> {
     let mut command = Command::new(program("kube-controller-manager")?);
     command.arg("--kubeconfig").arg(credentials.kubeconfig("controllers")?).args([
-        format!("--controllers={}", CONTROLLERS.join(",")),
+        format!("--controllers={}", site.controllers()),
         format!("--root-ca-file={}", credentials.file("ca.crt").display()),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),

@@ -23,12 +23,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Makes them for the API server at `https://127.0.0.1:PORT`.
-    pub fn create(folder: &Path, port: u16) -> Result<Self> {
+    /// Makes them for the API server at `https://127.0.0.1:PORT`, which has these addresses too.
+    pub fn create(folder: &Path, port: u16, addresses: &[String]) -> Result<Self> {
         // A temporary folder has a random name, so the tokens are no guess for other users of the machine.
         let token = folder.file_name().context("no folder")?.to_string_lossy().into_owned();
         let credentials = Self { folder: folder.to_owned(), server: format!("https://127.0.0.1:{port}"), token };
-        credentials.certificates()?;
+        credentials.certificates(addresses)?;
         credentials.tokens()?;
         Ok(credentials)
     }
@@ -70,7 +70,9 @@ impl Credentials {
         Ok(fs::write(self.file("tokens.csv"), [line("admin"), line("controllers"), line("node")].concat())?)
     }
 
-    fn certificates(&self) -> Result<()> {
+    fn certificates(&self, addresses: &[String]) -> Result<()> {
+        let names: String = addresses.iter().map(|address| format!(",IP:{address}")).collect();
+        let names = format!("subjectAltName=IP:127.0.0.1,DNS:localhost{names}");
         self.openssl(&[
             "req",
             "-x509",
@@ -89,7 +91,8 @@ impl Credentials {
             "-days",
             "2",
             "-subj",
-            "/CN=kube-apiserver",
+            // A kubelet takes the group's word for anything.
+            "/O=system:masters/CN=kube-apiserver",
             "-keyout",
             "server.key",
             "-out",
@@ -101,7 +104,7 @@ impl Credentials {
             "-addext",
             "basicConstraints=critical,CA:FALSE",
             "-addext",
-            "subjectAltName=IP:127.0.0.1,DNS:localhost",
+            &names,
         ])?;
         // Signs the tokens of service accounts; the certificate is the form in which the public key is read.
         self.openssl(&["req", "-x509", "-subj", "/CN=accounts", "-keyout", "accounts.key", "-out", "accounts.crt"])

@@ -4,10 +4,10 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 
-use super::{ControlPlane, Kubectl};
+use super::{ControlPlane, Kubectl, Pod};
 use crate::Result;
 use crate::condition::eventually;
 use crate::manifest::{self, Resource};
@@ -86,6 +86,38 @@ impl<'a> Namespace<'a> {
         let conditions = object["status"]["conditions"].as_array();
         let found = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
         found.cloned().with_context(|| format!("no condition {kind}: {}", object["status"]))
+    }
+
+    /// Waits until a condition of one of our objects has this status for the newest generation, and returns it.
+    pub fn wait_for(
+        &self,
+        plural: &str,
+        name: &str,
+        kind: &str,
+        status: &str,
+        within: Duration,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        eventually(&format!("{plural} {name} has {kind}={status}"), within, || {
+            let object = self.object(plural, name)?;
+            let conditions = object["status"]["conditions"].as_array();
+            let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
+            let condition = condition.with_context(|| format!("no {kind}: {:#}", object["status"]))?;
+            let newest = condition["observedGeneration"] == object["metadata"]["generation"];
+            ensure!(newest && condition["status"] == status && is_so(condition), "{:#}", object["status"]);
+            Ok(condition.clone())
+        })
+    }
+
+    /// The pods, once exactly so many exist and all are ready.
+    pub fn pods(&self, count: usize, within: Duration) -> Result<Vec<Pod>> {
+        eventually(&format!("there are {count} pods, all ready"), within, || {
+            let list = self.other("v1", "pods")?;
+            let items = list["items"].as_array().context("not a list")?;
+            let ready: Vec<Pod> = items.iter().filter_map(Pod::ready).collect();
+            ensure!(items.len() == count && ready.len() == count, "{:#}", list["items"]);
+            Ok(ready)
+        })
     }
 
     fn read(&self, path: &str) -> Result<Value> {

@@ -1,14 +1,10 @@
 //! What most scenarios begin with: a Bridge whose pods carry messages from MQTT to Kafka.
 
-use std::net::{IpAddr, SocketAddr};
-
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow};
 use isthmus_tests::Result;
-use isthmus_tests::condition::eventually;
 use isthmus_tests::kafka::{Kafka, Record};
-use isthmus_tests::kubernetes::{ControlPlane, Namespace};
+use isthmus_tests::kubernetes::{ControlPlane, Namespace, Pod};
 use isthmus_tests::manifest::{self, Resource, rule, sink};
-use isthmus_tests::mosquitto::{self, Version::V5};
 use serde_json::{Value, json};
 
 use crate::shared::{self, PATIENCE};
@@ -23,30 +19,6 @@ pub(crate) struct Fleet<'a> {
     pub(crate) is_shared: bool,
     /// The topic that the Sink `load` writes to.
     pub(crate) topic: String,
-}
-
-/// A pod that is ready.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Pod {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its address.
-    pub(crate) ip: IpAddr,
-    /// How often its container ended.
-    pub(crate) restarts: u64,
-}
-
-impl Pod {
-    /// Where the listener `mqtt` is.
-    pub(crate) fn mqtt(&self) -> SocketAddr {
-        SocketAddr::new(self.ip, 1883)
-    }
-
-    /// Publishes with an independent client; returns when the pod has acknowledged, which means that
-    /// Kafka has the record.
-    pub(crate) fn publish(&self, payload: &str) -> Result<()> {
-        mosquitto::publish(self.mqtt(), V5, "load/1", payload, &[])
-    }
 }
 
 /// The Rule `stamp`, which marks each record with its version.
@@ -125,16 +97,9 @@ impl<'a> Fleet<'a> {
         status: &str,
         is_so: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
-        eventually(&format!("{plural} {name} has {kind}={status}"), PATIENCE, || {
-            let object = self.namespace.object(plural, name)?;
-            let conditions = object["status"]["conditions"].as_array();
-            let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
-            let condition = condition.with_context(|| format!("no {kind}: {:#}", object["status"]))?;
-            let newest = condition["observedGeneration"] == object["metadata"]["generation"];
-            ensure!(newest && condition["status"] == status && is_so(condition), "{:#}", object["status"]);
-            Ok(condition.clone())
-        })
-        .with_context(|| if self.is_shared { self.story() } else { String::new() })
+        self.namespace
+            .wait_for(plural, name, kind, status, PATIENCE, is_so)
+            .with_context(|| if self.is_shared { self.story() } else { String::new() })
     }
 
     /// What the operator and the pods of the shared cluster printed about this namespace.
@@ -147,32 +112,11 @@ impl<'a> Fleet<'a> {
 
     /// The pods of the Bridge, once exactly so many exist and all are ready.
     pub(crate) fn pods(&self, count: usize) -> Result<Vec<Pod>> {
-        eventually(&format!("there are {count} pods, all ready"), PATIENCE, || {
-            let list = self.namespace.other("v1", "pods")?;
-            let items = list["items"].as_array().context("not a list")?;
-            let ready: Vec<Pod> = items.iter().filter_map(ready).collect();
-            ensure!(items.len() == count && ready.len() == count, "{:#}", list["items"]);
-            Ok(ready)
-        })
-        .with_context(|| if self.is_shared { self.story() } else { String::new() })
+        self.namespace.pods(count, PATIENCE).with_context(|| if self.is_shared { self.story() } else { String::new() })
     }
 
     /// The newest record of the topic.
     pub(crate) fn newest_record(&self) -> Result<Record> {
         self.kafka.read_all(&self.topic)?.pop().ok_or_else(|| anyhow!("{} is empty", self.topic))
     }
-}
-
-fn ready(pod: &Value) -> Option<Pod> {
-    let conditions = pod["status"]["conditions"].as_array()?;
-    let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-    // One that is on its way out no longer counts.
-    if !ready || !pod["metadata"]["deletionTimestamp"].is_null() {
-        return None;
-    }
-    Some(Pod {
-        name: pod["metadata"]["name"].as_str()?.to_owned(),
-        ip: pod["status"]["podIP"].as_str()?.parse().ok()?,
-        restarts: pod["status"]["containerStatuses"][0]["restartCount"].as_u64()?,
-    })
 }

@@ -7,7 +7,9 @@ use isthmus_tests::manifest::{self, Resource};
 use isthmus_tests::mosquitto::{self, Version::V5};
 use serde_json::json;
 
-use crate::fleet::{Fleet, Pod};
+use isthmus_tests::kubernetes::Pod;
+
+use crate::fleet::Fleet;
 use crate::shared::PATIENCE;
 
 /// The Bridge, open only to the users of the Secret `users`.
