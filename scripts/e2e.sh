@@ -36,12 +36,16 @@ made=()
 for place in /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers; do
     [ -d "$place" ] || { mkdir "$place" && made+=("$place"); }
 done
+node=
 clean_up() {
+    # The end of this one process is the end of everything in its namespaces.
+    if [ -n "$node" ] && kill -KILL "$node" 2>/dev/null; then wait "$node" || true; fi
     find /sys/fs/cgroup -depth -type d -path "*/$cgroup*" -exec rmdir {} + 2>/dev/null || true
     [ ${#made[@]} -eq 0 ] || rmdir "${made[@]}"
     rm -rf "$folder"
 }
 trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
 
 address=10.250.0.1
 mkdir "$folder/tmp"
@@ -49,4 +53,6 @@ ISTHMUS_IMAGES=$(realpath "$images")
 export TMPDIR=$folder/tmp ISTHMUS_IMAGES
 export ISTHMUS_NODE_FOLDER=$folder ISTHMUS_NODE_ADDRESS=$address ISTHMUS_NODE_CGROUP=$cgroup
 unshare --net --mount --pid --ipc --fork --kill-child --mount-proc \
-    tests/environment/node/init.sh "$folder" "$address" "$cgroup" "$test" "$@"
+    tests/environment/node/init.sh "$folder" "$address" "$cgroup" "$test" "$@" &
+node=$!
+wait "$node"
