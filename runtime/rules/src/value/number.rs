@@ -9,6 +9,13 @@ pub const DECIMALS: usize = 10;
 
 /// Writes a float the way rules print it: at most ten decimals, trailing zeros trimmed, at least one decimal (`2.0`).
 pub fn write_float(value: f64, out: &mut Vec<u8>) {
+    // Below this the tenth decimal of a float is that of its shortest text.
+    if value.abs() < 1e5
+        && let Some((digits, decimals)) = short_decimal(value.abs())
+    {
+        write_decimal(digits, decimals, value < 0.0, out);
+        return;
+    }
     write_float_decimals(value, DECIMALS, out);
 }
 
@@ -32,12 +39,46 @@ pub fn write_float_decimals(value: f64, decimals: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// Writes a float with the fewest digits that read back to the same float.
+pub fn write_float_exact(value: f64, out: &mut Vec<u8>) {
+    match short_decimal(value.abs()) {
+        Some((digits, decimals)) => write_decimal(digits, decimals, value.is_sign_negative(), out),
+        None => out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes()),
+    }
+}
+
 /// The text of a float as [`write_float_decimals`] writes it.
 pub fn float_text(value: f64, decimals: usize) -> String {
     let mut out = Vec::new();
     write_float_decimals(value, decimals, &mut out);
     // Digits are ASCII.
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// Writes a number given as digits of which the last `decimals` follow the point, of which there is at least one.
+fn write_decimal(mut digits: u64, mut decimals: usize, negative: bool, out: &mut Vec<u8>) {
+    if decimals == 0 {
+        digits *= 10;
+        decimals = 1;
+    }
+    let mut text = [b'0'; 24];
+    let mut at = text.len();
+    let mut written = 0;
+    while digits > 0 || written <= decimals {
+        if written == decimals {
+            at -= 1;
+            text[at] = b'.';
+        }
+        at -= 1;
+        text[at] = b'0' + (digits % 10) as u8;
+        digits /= 10;
+        written += 1;
+    }
+    if negative {
+        at -= 1;
+        text[at] = b'-';
+    }
+    out.extend_from_slice(&text[at..]);
 }
 
 /// Writes an integer without going through the formatting machinery for the common small ones.
@@ -86,15 +127,89 @@ pub(crate) fn parse_int(text: &str) -> Value {
 }
 
 pub(crate) fn parse_float(text: &str) -> Option<Value> {
+    if let Some(value) = parse_short_float(text) {
+        return Some(Value::Float(value));
+    }
     text.parse::<f64>().ok().filter(|value| value.is_finite()).map(Value::Float)
+}
+
+/// Most digits of which every number is exact as a float.
+const EXACT_DIGITS: usize = 15;
+const POWERS: [f64; EXACT_DIGITS + 1] =
+    [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// A number of few digits with a point among them: the digits and the power of ten are exact, so that their quotient
+/// is the nearest float.
+fn parse_short_float(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    if digits.len() > EXACT_DIGITS + 1 {
+        return None;
+    }
+    // Signed numbers are the cheaper ones to convert.
+    let (mut mantissa, mut point) = (0_i64, None);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + i64::from(byte - b'0'),
+            b'.' if point.is_none() && at > 0 => point = Some(at),
+            _ => return None,
+        }
+    }
+    let value = mantissa as f64 / POWERS.get(digits.len() - point? - 1)?;
+    Some(if digits.len() < text.len() { -value } else { value })
+}
+
+/// A float as the number `digits` of at most 15 digits and how many of them are decimals, if it is so short.
+///
+/// Different numbers of so few digits are different floats: one that gives the float back is its shortest text.
+pub(crate) fn short_decimal(value: f64) -> Option<(u64, usize)> {
+    (0..=4).find_map(|decimals| {
+        let scaled = value * POWERS[decimals];
+        let digits = (scaled + 0.5) as i64;
+        let exact = scaled < POWERS[EXACT_DIGITS] && digits as f64 / POWERS[decimals] == value;
+        exact.then_some((digits as u64, decimals))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn short_floats_are_read_and_written_as_the_libraries_do(text in r"-?[0-9]{1,10}\.[0-9]{1,8}") {
+            let expected: f64 = text.parse().unwrap();
+            proptest::prop_assert_eq!(parse_float(&text), Some(Value::Float(expected)));
+            let mut out = Vec::new();
+            write_float_exact(expected, &mut out);
+            let shortest = ryu::Buffer::new().format_finite(expected).to_owned();
+            proptest::prop_assert_eq!(String::from_utf8(out), Ok(shortest));
+            let ten_decimals = format!("{expected:.10}").trim_end_matches('0').to_owned();
+            let ten_decimals = ten_decimals.strip_suffix('.').map_or(ten_decimals.clone(), |whole| format!("{whole}.0"));
+            let ten_decimals = if ten_decimals == "-0.0" { "0.0" } else { &ten_decimals };
+            proptest::prop_assert_eq!(float(expected), ten_decimals);
+        }
+    }
+
+    #[test]
+    fn floats_of_few_decimals_take_the_short_way() {
+        for (value, short) in [
+            (21.5, Some((215, 1))),
+            (0.0, Some((0, 0))),
+            (0.0625, Some((625, 4))),
+            (1e14, Some((100_000_000_000_000, 0))),
+            (1e15, None),
+            (0.1 + 0.2, None),
+            (1.0 / 3.0, None),
+        ] {
+            assert_eq!(short_decimal(value), short, "{value}");
+        }
+    }
+
     fn float(value: f64) -> String {
-        float_text(value, DECIMALS)
+        let mut out = Vec::new();
+        write_float(value, &mut out);
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), float_text(value, DECIMALS));
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
