@@ -72,7 +72,9 @@ fn main() -> ExitCode {
         [MEASURE] => {
             cases.iter_mut().for_each(Case::warm_up);
             (0..ROUNDS).for_each(|_| cases.iter_mut().for_each(Case::measure));
-            cases.iter().for_each(|case| println!("{}", case.fastest));
+            for case in &cases {
+                println!("{}", case.fastest);
+            }
             ExitCode::SUCCESS
         }
         [name, times] => {

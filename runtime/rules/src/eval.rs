@@ -212,7 +212,7 @@ fn everything(event: &Event<'_>, env: &Environment<'_>) -> Row {
     let mut row = Row::with_capacity(event.kind().columns().len() + 1);
     event.all(&env.rule_id, |name, value| row.set(name, value));
     if let Some(Ok(document)) = event.document() {
-        row.set(Column::Payload.text(), document.value(document.root()));
+        row.set(Column::Payload.text(), document.all());
     }
     row
 }

@@ -52,7 +52,7 @@ impl Place {
             Some(Err(error)) => return Err(not_json(error, span)),
             None => return self.walk(scope.event.payload(), scope, env, span),
         };
-        let (mut node, mut passed) = (document.root(), 0);
+        let (mut node, mut passed) = (NodeId::ROOT, 0);
         for (at, step) in self.steps.iter().enumerate() {
             let resolved;
             let step = match step {

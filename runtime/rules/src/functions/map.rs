@@ -10,11 +10,11 @@ use crate::value::{Map, Text, Value};
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("map_new" ("") 0..=0, Pure, "An empty map.", "map_new()" => "{}", |_, _| Ok(Value::map(Map::new()))),
     function!("map_get" ("path, map [, default]") 2..=3, Pure, "The value at a dotted path of a map; `default` (else undefined) when there is none, or no map.",
-        "map_get('a.b', '{\"a\": {\"b\": 1}}')" => "1", |_, args| get(Args(args), &dotted(Args(args))?)),
+        "map_get('a.b', '{\"a\": {\"b\": 1}}')" => "1", |_, args| Ok(get(Args(args), &dotted(Args(args))?))),
     function!("map_put" ("path, value, map") 3..=3, Pure, "The map (when undefined, a new one) with the value at a dotted path set.",
         "map_put('a.b', 1, map_new())" => "{\"a\":{\"b\":1}}", |call, args| put(call, Args(args), &dotted(Args(args))?)),
     function!("mget" ("key | keys, map [, default]") 2..=3, Pure, "The value under exactly this key, or under each of a list of keys inside the one before; `default` (else undefined) when there is none, or no map.",
-        "mget('a.b', '{\"a.b\": 1}')" => "1", |_, args| get(Args(args), &literal(Args(args))?)),
+        "mget('a.b', '{\"a.b\": 1}')" => "1", |_, args| Ok(get(Args(args), &literal(Args(args))?))),
     function!("mput" ("key | keys, value, map") 3..=3, Pure, "The map (when undefined, a new one) with the value under exactly this key set, or inside of it under each of a list of keys.",
         "mput(['a', 'b.c'], 1, map_new())" => "{\"a\":{\"b.c\":1}}", |call, args| put(call, Args(args), &literal(Args(args))?)),
     function!("map_keys" ("map") 1..=1, Pure, "The keys in their order.",
@@ -48,11 +48,11 @@ fn text(args: Args<'_>, key: &Value) -> Result<Text, FunctionError> {
     }
 }
 
-fn get(args: Args<'_>, steps: &[Step]) -> Computed {
+fn get(args: Args<'_>, steps: &[Step]) -> Value {
     // What is no map has nothing inside, as in a path.
     let map = args.map(1).map_or(Value::Undefined, Value::Map);
     let found = steps.iter().fold(map, |value, step| path::get(&value, step));
-    Ok(if found.is_undefined() { args.any(2).clone() } else { found })
+    if found.is_undefined() { args.any(2).clone() } else { found }
 }
 
 fn put(call: &mut Call<'_, '_>, args: Args<'_>, steps: &[Step]) -> Computed {

@@ -29,9 +29,7 @@ pub struct JsonError {
 impl Value {
     /// Reads a JSON text into a value. Of duplicate keys the last one wins; numbers beyond 128 bits become floats.
     pub fn from_json(text: &Text) -> Result<Self, JsonError> {
-        let index = Index::of(text)?;
-        let document = index.document(text);
-        Ok(document.value(document.root()))
+        Ok(Index::of(text)?.document(text).all())
     }
 
     /// The value as JSON text. What that is for each type: see [`write_value`].

@@ -187,6 +187,7 @@ fn parse_short_float(text: &str) -> Option<f64> {
 /// A float as the number `digits` of at most 15 digits and how many of them are decimals, if it is so short.
 ///
 /// Different numbers of so few digits are different floats: one that gives the float back is its shortest text.
+#[expect(clippy::float_cmp, reason = "whether it is this very float is the question")]
 pub(crate) fn short_decimal(value: f64) -> Option<(u64, usize)> {
     (0..=4).find_map(|decimals| {
         let scaled = value * POWERS[decimals];

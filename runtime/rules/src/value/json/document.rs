@@ -8,7 +8,12 @@ use super::{JsonError, scan};
 
 /// A node of a [`Document`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NodeId(pub(super) u32);
+pub(crate) struct NodeId(u32);
+
+impl NodeId {
+    /// The whole document.
+    pub(crate) const ROOT: Self = Self(0);
+}
 
 /// What a node is. Strings and numbers say what reading them will need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +86,7 @@ thread_local! {
 impl Index {
     /// Validates `text` (RFC 8259) and indexes it; nothing is decoded yet.
     pub fn of(text: &str) -> Result<Self, JsonError> {
-        let nodes = scan::scan(text, KEPT.take())?;
+        let nodes = scan::scan(text, KEPT.try_with(Cell::take).unwrap_or_default())?;
         Ok(Self { nodes, found: Default::default(), oldest: Cell::new(0) })
     }
 
@@ -115,9 +120,9 @@ pub(crate) struct Document<'d> {
 }
 
 impl<'d> Document<'d> {
-    /// The whole document.
-    pub(crate) fn root(self) -> NodeId {
-        NodeId(0)
+    /// The value of the whole document.
+    pub(crate) fn all(self) -> Value {
+        self.value(NodeId::ROOT)
     }
 
     /// The value under `key` of a map; the last one when the key occurs more than once. Adds to `passed` the nodes it
@@ -268,8 +273,8 @@ mod tests {
         let text = Text::from(r#"{"a":[1,{"b":"x"}],"a":[{"\u0063":"é\n"},2,3], "d": {}}"#);
         let index = Index::of(&text).unwrap();
         let (document, passed) = (index.document(&text), &mut 0);
-        let list = document.key(document.root(), "a", passed).expect("the last `a`");
-        assert_eq!((document.key(document.root(), "a", passed), *passed), (Some(list), 6));
+        let list = document.key(NodeId::ROOT, "a", passed).expect("the last `a`");
+        assert_eq!((document.key(NodeId::ROOT, "a", passed), *passed), (Some(list), 6));
         assert_eq!(document.value(document.index(list, -1, passed).unwrap()), Value::Int(3));
         assert_eq!(document.index(list, 0, passed), None);
         assert_eq!(document.index(list, 4, passed), None);

@@ -288,7 +288,6 @@ impl Scanner<'_> {
 
 /// The first place from `at` on that holds a quote, backslash or control character, else the end; eight bytes at a time.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "most texts are shorter than what a call costs")]
 pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
