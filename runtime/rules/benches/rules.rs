@@ -66,9 +66,14 @@ impl Case {
 
 fn main() -> ExitCode {
     let mut cases = cases();
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let (options, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => report(&cases, &fastest(cases.len())),
+        [] if options.iter().any(|option| option == "--bench") => report(&cases, &fastest(cases.len())),
+        // `cargo test --all-targets`: whether they run.
+        [] => {
+            cases.iter().for_each(|case| (case.run)(1));
+            ExitCode::SUCCESS
+        }
         [MEASURE] => {
             cases.iter_mut().for_each(Case::warm_up);
             (0..ROUNDS).for_each(|_| cases.iter_mut().for_each(Case::measure));
@@ -78,7 +83,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         [name, times] => {
-            cases.iter().filter(|case| case.name == *name).for_each(|case| (case.run)(times.parse().unwrap()));
+            let case = cases.iter().find(|case| case.name == *name).unwrap();
+            (case.run)(times.parse().unwrap());
             ExitCode::SUCCESS
         }
         _ => ExitCode::FAILURE,
