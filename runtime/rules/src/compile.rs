@@ -10,7 +10,7 @@ pub(crate) mod shape;
 use std::collections::HashSet;
 
 use crate::diagnostic::Diagnostic;
-use crate::event::EventKind;
+use crate::event::{Column, EventKind};
 use crate::plan::{Body, Expr, Foreach, Item, Node, PathStep, Plan, Target};
 use crate::rule::FromEntry;
 use crate::sql::ast;
@@ -91,8 +91,8 @@ impl Checker<'_> {
                 ast::Item::Value { expr, target } => {
                     let target = target.clone().unwrap_or_else(|| self.default_target(expr));
                     let checked = self.expr(expr);
+                    let plan_target = self.target(&target, !shape.may_have(&target.root));
                     shape.add(&target, &checked);
-                    let plan_target = self.target(&target);
                     if !is_identity(expr, &target) {
                         self.local.insert(target.root);
                     }
@@ -166,8 +166,10 @@ impl Checker<'_> {
         }
     }
 
-    fn target(&mut self, path: &ast::Path) -> Target {
-        Target { root: Text::from(path.root.as_str()), steps: self.steps(&path.steps) }
+    fn target(&mut self, path: &ast::Path, fresh: bool) -> Target {
+        // The name of a column is a constant, which costs nothing to clone into each row.
+        let root = Column::named(&path.root).map_or_else(|| Text::from(path.root.as_str()), Column::text);
+        Target { root, steps: self.steps(&path.steps), fresh }
     }
 
     fn error(&mut self, span: &ast::Span, message: impl Into<String>, help: impl Into<String>) {

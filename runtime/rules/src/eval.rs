@@ -177,11 +177,17 @@ fn project(items: &[Item], event: &Event<'_>, bound: Option<&Row>, env: &mut Env
             Item::Value { expr, target } => {
                 let scope = Scope { event, row: Some(&row), row_falls_through: true, bound };
                 let value = expr.value(&scope, env)?;
+                if target.steps.is_empty() {
+                    if target.fresh {
+                        row.push(target.root.clone(), value);
+                    } else {
+                        row.set(target.root.clone(), value);
+                    }
+                    continue;
+                }
                 let steps = target.steps(&scope, env);
                 put(&mut row, &target.root, &steps, value);
-                if !steps.is_empty()
-                    && let Some(whole) = row.get(&target.root)
-                {
+                if let Some(whole) = row.get(&target.root) {
                     env.check_built(whole).map_err(|message| Raised::new(&expr.span, message))?;
                 }
             }
@@ -192,8 +198,7 @@ fn project(items: &[Item], event: &Event<'_>, bound: Option<&Row>, env: &mut Env
 
 /// Writes into the row; a `payload` that is still JSON text is decoded first, so that its other fields stay.
 fn put(row: &mut Row, root: &Text, steps: &[Step], value: Value) {
-    if !steps.is_empty()
-        && **root == *Column::Payload.name()
+    if **root == *Column::Payload.name()
         && let Some(Value::Text(text)) = row.get(root)
         && let Ok(decoded) = Value::from_json(text)
     {
@@ -207,7 +212,7 @@ fn everything(event: &Event<'_>, env: &Environment<'_>) -> Row {
     let mut row = Row::with_capacity(event.kind().columns().len() + 1);
     event.all(&env.rule_id, |name, value| row.set(name, value));
     if let Some(Ok(document)) = event.document() {
-        row.set(Column::Payload.text(), document.value(document.root()));
+        row.set(Column::Payload.text(), document.all());
     }
     row
 }

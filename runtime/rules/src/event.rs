@@ -14,7 +14,7 @@ pub use columns::Column;
 pub use kind::EventKind;
 pub use map::MapColumns;
 
-use crate::value::json::{Document, JsonError};
+use crate::value::json::{Document, Index, JsonError};
 use crate::value::{Map, Text, Value};
 
 /// The columns of one event, made only when a rule reads them.
@@ -45,13 +45,13 @@ pub trait Columns {
 pub struct Event<'c> {
     columns: &'c dyn Columns,
     payload: OnceCell<Value>,
-    document: OnceCell<Result<Document, JsonError>>,
+    index: OnceCell<Result<Index, JsonError>>,
 }
 
 impl<'c> Event<'c> {
     /// An event over `columns`. Cheap: nothing is read yet.
     pub fn new(columns: &'c dyn Columns) -> Self {
-        Self { columns, payload: OnceCell::new(), document: OnceCell::new() }
+        Self { columns, payload: OnceCell::new(), index: OnceCell::new() }
     }
 
     /// What happened.
@@ -75,12 +75,15 @@ impl<'c> Event<'c> {
     }
 
     /// The payload as an indexed JSON text; `None` when it is not text or bytes (a sample event may give it decoded).
-    pub(crate) fn document(&self) -> Option<Result<&Document, &JsonError>> {
+    pub(crate) fn document(&self) -> Option<Result<Document<'_>, &JsonError>> {
         match self.payload() {
-            Value::Text(text) => Some(self.document.get_or_init(|| Document::parse(text.clone())).as_ref()),
+            Value::Text(text) => {
+                let index = self.index.get_or_init(|| Index::of(text));
+                Some(index.as_ref().map(|index| index.document(text)))
+            }
             Value::Bytes(_) => {
-                let broken = JsonError { problem: "the bytes are not valid UTF-8", at: 0 };
-                Some(self.document.get_or_init(|| Err(broken)).as_ref())
+                const BROKEN: &JsonError = &JsonError { problem: "the bytes are not valid UTF-8", at: 0 };
+                Some(Err(BROKEN))
             }
             _ => None,
         }

@@ -50,6 +50,8 @@ pub(crate) enum Item {
 pub(crate) struct Target {
     pub(crate) root: Text,
     pub(crate) steps: Vec<PathStep>,
+    /// Whether no earlier item can have set the name.
+    pub(crate) fresh: bool,
 }
 
 #[derive(Debug)]

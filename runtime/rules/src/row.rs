@@ -30,6 +30,11 @@ impl Row {
         }
     }
 
+    /// Adds a field that is not there yet.
+    pub(crate) fn push(&mut self, name: Text, value: Value) {
+        self.fields.push((name, value));
+    }
+
     /// Writes `value` at a place inside the field `root`, making the field if need be.
     pub(crate) fn put(&mut self, root: &Text, steps: &[Step], value: Value) {
         if steps.is_empty() {

@@ -17,6 +17,7 @@ pub(crate) mod weight;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 pub use bits::Bits;
 pub use map::Map;
@@ -64,6 +65,11 @@ impl Value {
             Ok(text) => Self::Text(text),
             Err(bytes) => Self::Bytes(bytes),
         }
+    }
+
+    /// The same of bytes that somebody else keeps.
+    pub fn shared_binary(bytes: &Bytes) -> Self {
+        ByteString::try_from(bytes.clone()).map_or_else(|_| Self::Bytes(bytes.clone()), |text| Self::Text(text.into()))
     }
 
     /// A list.

@@ -32,7 +32,7 @@ impl Columns for MessageColumns<'_> {
             Column::Id => Value::Text(Text::from(message.id.to_string())),
             Column::ClientId => Value::Text(Text::from(publisher.client_id.clone())),
             Column::Username => text(publisher.username.as_ref()),
-            Column::Payload => Value::binary(message.payload.clone()),
+            Column::Payload => Value::shared_binary(&message.payload),
             Column::PeerHost => publisher.peer.map_or(Value::Undefined, |peer| owned(peer.ip().to_string())),
             Column::PeerName => publisher.peer.map_or(Value::Undefined, |peer| owned(peer.to_string())),
             Column::Topic => Value::Text(Text::from(message.topic.clone())),
@@ -76,7 +76,7 @@ fn properties(properties: Option<&PublishProperties>) -> Value {
         all.insert("Response-Topic", text(Some(response_topic)));
     }
     if let Some(correlation) = &properties.correlation_data {
-        all.insert("Correlation-Data", Value::binary(correlation.clone()));
+        all.insert("Correlation-Data", Value::shared_binary(correlation));
     }
     let (mut users, mut pairs) = (Map::new(), Vec::new());
     for (name, value) in &properties.user_properties {

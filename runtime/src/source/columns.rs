@@ -87,15 +87,16 @@ impl Columns for RecordColumns<'_> {
 fn encoded(bytes: Option<&Bytes>, encoding: Encoding) -> Value {
     match (bytes, encoding) {
         (None, _) => Value::Undefined,
-        (Some(bytes), Encoding::None) => Value::binary(bytes.clone()),
+        (Some(bytes), Encoding::None) => Value::shared_binary(bytes),
         (Some(bytes), Encoding::Base64) => Value::from(STANDARD.encode(bytes)),
     }
 }
 
 /// Of equal names the last header counts; one without a value is null.
 fn headers(record: &Record) -> Value {
-    let entries = record.headers.iter().map(|(name, value)| {
-        (Text::from(name.clone()), value.as_ref().map_or(Value::Null, |value| Value::binary(value.clone())))
-    });
+    let entries = record
+        .headers
+        .iter()
+        .map(|(name, value)| (Text::from(name.clone()), value.as_ref().map_or(Value::Null, Value::shared_binary)));
     Value::map(entries.collect::<Map>())
 }

@@ -35,6 +35,11 @@ impl Shape {
         self.places.push(Written { keys, nested });
     }
 
+    /// Whether a row can have this field already. `*` gives whatever a sample event has, not only the known columns.
+    pub(super) fn may_have(&self, root: &str) -> bool {
+        !self.columns.is_empty() || self.places.iter().any(|place| place.keys[0] == root)
+    }
+
     pub(super) fn add_any(&mut self, name: &str) {
         self.places.push(Written { keys: vec![name.to_owned()], nested: true });
     }

@@ -52,7 +52,7 @@ impl Place {
             Some(Err(error)) => return Err(not_json(error, span)),
             None => return self.walk(scope.event.payload(), scope, env, span),
         };
-        let mut node = document.root();
+        let (mut node, mut passed) = (NodeId::ROOT, 0);
         for (at, step) in self.steps.iter().enumerate() {
             let resolved;
             let step = match step {
@@ -62,8 +62,8 @@ impl Place {
                     &resolved
                 }
             };
-            let Some(inside) = enter(document, node, step) else {
-                env.spend(document.take_passed());
+            let Some(inside) = enter(document, node, step, &mut passed) else {
+                env.spend(passed);
                 // A string inside the payload may itself be JSON.
                 return Ok(match document.string(node) {
                     Some(text) => self.walk_from(at, &Value::Text(text), scope, env),
@@ -72,7 +72,7 @@ impl Place {
             };
             node = inside;
         }
-        env.spend(document.take_passed());
+        env.spend(passed);
         env.spend_steps(document.size(node) - 1);
         Ok(document.value(node))
     }
@@ -109,10 +109,10 @@ impl Place {
     }
 }
 
-fn enter(document: &Document, node: NodeId, step: &Step) -> Option<NodeId> {
+fn enter(document: Document<'_>, node: NodeId, step: &Step, passed: &mut usize) -> Option<NodeId> {
     match step {
-        Step::Key(key) => document.key(node, key),
-        Step::Index(index) => document.index(node, *index),
+        Step::Key(key) => document.key(node, key, passed),
+        Step::Index(index) => document.index(node, *index, passed),
         Step::End => None,
     }
 }

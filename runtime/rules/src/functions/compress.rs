@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use flate2::Compression;
-use flate2::read::{DeflateDecoder, DeflateEncoder, GzEncoder, MultiGzDecoder, ZlibDecoder, ZlibEncoder};
+use flate2::read::{DeflateDecoder, DeflateEncoder, MultiGzDecoder, ZlibDecoder, ZlibEncoder};
+use flate2::{Compression, GzBuilder};
 
 use super::args::failed;
 use super::{Args, Call, Computed, Function, FunctionError, function};
@@ -12,7 +12,7 @@ use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("gzip" ("bytes") 1..=1, Pure, "The bytes compressed as a gzip file.",
-        "gunzip(gzip('hello'))" => "\"hello\"", |_, args| compress(GzEncoder::new(Args(args).bytes(0)?, LEVEL))),
+        "gunzip(gzip('hello'))" => "\"hello\"", |_, args| compress(GzBuilder::new().operating_system(UNIX).read(Args(args).bytes(0)?, LEVEL))),
     function!("gunzip" ("bytes") 1..=1, Pure, "The contents of a gzip file. Error when it is none, or grows beyond the limits.",
         "gunzip(gzip('hello'))" => "\"hello\"", |call, args| expand(call, args, MultiGzDecoder::new(Args(args).bytes(0)?))),
     function!("zip" ("bytes") 1..=1, Pure, "The bytes compressed as raw deflate data.",
@@ -26,6 +26,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 const LEVEL: Compression = Compression::new(6);
+/// The system that a gzip file says it is from (RFC 1952 §2.3), the same on every machine.
+const UNIX: u8 = 3;
 
 fn compress(mut encoder: impl Read) -> Computed {
     let mut out = Vec::new();

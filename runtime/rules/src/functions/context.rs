@@ -52,7 +52,7 @@ fn payload(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
         return column(call, Column::Payload);
     }
     let decoded = match call.event.document() {
-        Some(Ok(document)) => document.value(document.root()),
+        Some(Ok(document)) => document.all(),
         Some(Err(error)) => return failed(format!("the payload is not JSON: {error}")),
         None => call.event.payload().clone(),
     };

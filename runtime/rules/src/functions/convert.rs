@@ -61,7 +61,7 @@ fn float(args: Args<'_>) -> Computed {
     if args.given(1).is_none() {
         return finite(value).or_else(failed);
     }
-    let rounded = format!("{value:.*}", decimals(args)?);
+    let rounded = number::float_text(value, decimals(args)?);
     rounded.parse().map_or_else(|_| failed("the number cannot be rounded"), |rounded| Ok(Value::Float(rounded)))
 }
 

@@ -1,12 +1,11 @@
-//! Dates and times. Units: `second`, `millisecond`, `microsecond`, `nanosecond`. Offsets: `Z`, `±hh:mm[:ss]`, `±hhmm`,
-//! `local`, a number of seconds, undefined for UTC.
+//! Dates and times. Units: `second`, `millisecond`, `microsecond`, `nanosecond`. Offsets: `Z`, `±hh[:mm][:ss]`,
+//! `±hh[mm][ss]`, `local`, a number of seconds, undefined for UTC.
 
 mod format;
 mod offset;
 
 use jiff::Timestamp;
 
-use super::args::failed;
 use super::{Args, Call, Computed, Function, FunctionError, Prepared, function};
 use crate::value::Value;
 pub(crate) use format::Format;
@@ -34,7 +33,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function!("timezone_to_second" ("offset") 1..=1, Reads, "The same as `timezone_to_offset_seconds`.",
         "timezone_to_second('Z')" => "0", |call, args| offset_seconds(call, args)),
     function!("mongo_date" ("[time [, unit]]") 0..=2, Reads, "A time since 1970 in `unit` (`millisecond`), else now, as the text `ISODate(…)`.",
-        "mongo_date(1700000000123)" => "\"ISODate(2023-11-14T22:13:20.123+00:00)\"", mongo_date),
+        "mongo_date(1700000000123)" => "\"ISODate(2023-11-14T22:13:20.123Z)\"", mongo_date),
 ];
 
 /// Nanoseconds in one unit of time.
@@ -143,8 +142,5 @@ fn mongo_date(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
     let args = Args(args);
     let unit = if args.given(1).is_some() { unit(args, 1)? } else { 1_000_000 };
     let time = if args.given(0).is_some() { instant(args, 0, unit)? } else { call.env.host.now() };
-    match rfc3339_at(time, 1_000_000, 0) {
-        Ok(text) => Ok(Value::from(format!("ISODate({text})"))),
-        Err(error) => failed(error.to_string()),
-    }
+    Format::compile("ISODate(%Y-%m-%dT%H:%M:%S.%3NZ)").write(time, 0).map(Value::from)
 }

@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Base64 of bytes. Options: `no_padding`, `urlsafe`; others are ignored.",
         "base64_encode('a')" => "\"YQ==\"", |_, args| base64_encode(Args(args))),
     function!("base64_decode" ("text [, option [, option]]") 1..=3, Pure,
-        "Bytes of a base64 text, with or without padding. Option: `urlsafe`; others are ignored. Error when it is not base64.",
+        "Bytes of a base64 text, with or without padding; white space is skipped. Option: `urlsafe`; others are ignored. Error when it is not base64.",
         "base64_decode('YQ==')" => "\"a\"", |_, args| base64_decode(Args(args))),
 ];
 
@@ -38,6 +38,7 @@ fn base64_encode(args: Args<'_>) -> Computed {
 }
 
 fn base64_decode(args: Args<'_>) -> Computed {
-    let bytes = engine(args).decode(args.bytes(0)?);
+    let text: Vec<u8> = args.bytes(0)?.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let bytes = engine(args).decode(text);
     bytes.map_or_else(|error| failed(format!("not base64: {error}")), |bytes| Ok(Value::binary(bytes)))
 }

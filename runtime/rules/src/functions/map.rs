@@ -9,14 +9,14 @@ use crate::value::{Map, Text, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("map_new" ("") 0..=0, Pure, "An empty map.", "map_new()" => "{}", |_, _| Ok(Value::map(Map::new()))),
-    function!("map_get" ("path, map [, default]") 2..=3, Pure, "The value at a dotted path of a map; `default` (else undefined) when there is none.",
-        "map_get('a.b', '{\"a\": {\"b\": 1}}')" => "1", |_, args| get(Args(args), &dotted(Args(args))?)),
-    function!("map_put" ("path, value, map") 3..=3, Pure, "The map with the value at a dotted path set.",
+    function!("map_get" ("path, map [, default]") 2..=3, Pure, "The value at a dotted path of a map; `default` (else undefined) when there is none, or no map.",
+        "map_get('a.b', '{\"a\": {\"b\": 1}}')" => "1", |_, args| Ok(get(Args(args), &dotted(Args(args))?))),
+    function!("map_put" ("path, value, map") 3..=3, Pure, "The map (when undefined, a new one) with the value at a dotted path set.",
         "map_put('a.b', 1, map_new())" => "{\"a\":{\"b\":1}}", |call, args| put(call, Args(args), &dotted(Args(args))?)),
-    function!("mget" ("key, map [, default]") 2..=3, Pure, "The value under exactly this key; `default` (else undefined) when there is none.",
-        "mget('a.b', '{\"a.b\": 1}')" => "1", |_, args| get(Args(args), &[literal(Args(args))?])),
-    function!("mput" ("key, value, map") 3..=3, Pure, "The map with the value under exactly this key set.",
-        "mput('a.b', 1, map_new())" => "{\"a.b\":1}", |call, args| put(call, Args(args), &[literal(Args(args))?])),
+    function!("mget" ("key | keys, map [, default]") 2..=3, Pure, "The value under exactly this key, or under each of a list of keys inside the one before; `default` (else undefined) when there is none, or no map.",
+        "mget('a.b', '{\"a.b\": 1}')" => "1", |_, args| Ok(get(Args(args), &literal(Args(args))?))),
+    function!("mput" ("key | keys, value, map") 3..=3, Pure, "The map (when undefined, a new one) with the value under exactly this key set, or inside of it under each of a list of keys.",
+        "mput(['a', 'b.c'], 1, map_new())" => "{\"a\":{\"b.c\":1}}", |call, args| put(call, Args(args), &literal(Args(args))?)),
     function!("map_keys" ("map") 1..=1, Pure, "The keys in their order.",
         "map_keys('{\"b\": 1, \"a\": 2}')" => "[\"a\",\"b\"]", |_, args| each(Args(args), |key, _| Value::Text(key.clone()))),
     function!("map_values" ("map") 1..=1, Pure, "The values in the order of their keys.",
@@ -29,32 +29,40 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "map_to_redis_hset_args('{\"a\": 2, \"b\": [1]}')" => "[\"a\",\"2\"]", |_, args| hset(Args(args))),
 ];
 
-fn literal(args: Args<'_>) -> Result<Step, FunctionError> {
-    Ok(Step::Key(key(args)?))
-}
-
-fn key(args: Args<'_>) -> Result<Text, FunctionError> {
+fn literal(args: Args<'_>) -> Result<Vec<Step>, FunctionError> {
     match args.any(0) {
-        Value::Int(key) => Ok(Text::from(key.to_string())),
-        _ => args.text(0).cloned(),
+        Value::List(keys) if !keys.is_empty() => keys.iter().map(|key| Ok(Step::Key(text(args, key)?))).collect(),
+        only => Ok(vec![Step::Key(text(args, only)?)]),
     }
 }
 
 fn dotted(args: Args<'_>) -> Result<Vec<Step>, FunctionError> {
-    Ok(key(args)?.split('.').map(|key| Step::Key(Text::from(key))).collect())
+    Ok(text(args, args.any(0))?.split('.').map(|key| Step::Key(Text::from(key))).collect())
 }
 
-fn get(args: Args<'_>, steps: &[Step]) -> Computed {
-    let map = Value::Map(args.map(1)?);
+fn text(args: Args<'_>, key: &Value) -> Result<Text, FunctionError> {
+    match key {
+        Value::Int(key) => Ok(Text::from(key.to_string())),
+        Value::Text(key) => Ok(key.clone()),
+        _ => args.wrong(0, "a string"),
+    }
+}
+
+fn get(args: Args<'_>, steps: &[Step]) -> Value {
+    // What is no map has nothing inside, as in a path.
+    let map = args.map(1).map_or(Value::Undefined, Value::Map);
     let found = steps.iter().fold(map, |value, step| path::get(&value, step));
-    Ok(if found.is_undefined() { args.any(2).clone() } else { found })
+    if found.is_undefined() { args.any(2).clone() } else { found }
 }
 
 fn put(call: &mut Call<'_, '_>, args: Args<'_>, steps: &[Step]) -> Computed {
     if steps.len() > MAX_VALUE_DEPTH {
         return Err(FunctionError::Limit { what: "the keys of the path", limit: MAX_VALUE_DEPTH as u128 });
     }
-    let mut map = Value::Map(args.map(2)?);
+    let mut map = match args.any(2) {
+        Value::Undefined => Value::Undefined,
+        _ => Value::Map(args.map(2)?),
+    };
     path::put(&mut map, steps, args.any(1).clone());
     call.env.check_built(&map).map_err(FunctionError::Failed)?;
     Ok(map)

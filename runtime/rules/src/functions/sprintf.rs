@@ -13,7 +13,7 @@ use crate::value::Value;
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("sprintf" ("format, …") 1..=usize::MAX, Pure,
         "The format with its directives replaced by the arguments: `~s` and `~ts` text, `~p` and `~w` any value as \
-         Erlang prints it (`~w` with texts as bytes), `~b` integer (`~.16b` to base 16, `~.16+` with the base before it, \
+         Erlang prints it, on one line (`~w` with texts as bytes), `~b` integer (`~.16b` to base 16, `~.16+` with the base before it, \
          `~.16x` with a prefix from the next argument; `~B` `~#` `~X` with large digits), `~f` `~e` `~g` float (`~.2f` \
          with two decimals), `~c` character, `~i` nothing, `~n` new line, `~~` tilde. `~10s` fills to a width, `~-10s` on the other side.",
         "sprintf('~ts is ~.1f', 'it', 2.55)" => "\"it is 2.5\"", |call, args| format(call, Args(args), &args[1..])),
@@ -86,8 +86,9 @@ impl<'a> Formatter<'a> {
         }
     }
 
-    /// A width or precision: digits with a sign, or `*` for the next argument.
+    /// A width or precision: digits, or `*` for the next argument, after a sign.
     fn field(&mut self, rest: &mut std::str::Chars<'_>) -> Result<Option<i64>, FunctionError> {
+        let sign = if skip(rest, '-') { -1 } else { 1 };
         let value = if skip(rest, '*') {
             match self.next()? {
                 Value::Int(value) => i64::try_from(*value).ok(),
@@ -95,16 +96,15 @@ impl<'a> Formatter<'a> {
             }
         } else {
             let text = rest.as_str();
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let end = text.len() - digits.len() + digits.bytes().take_while(u8::is_ascii_digit).count();
-            if end == 0 {
-                return Ok(None);
+            let digits = &text[..text.bytes().take_while(u8::is_ascii_digit).count()];
+            if digits.is_empty() {
+                return if sign < 0 { failed("`-` needs a width") } else { Ok(None) };
             }
-            *rest = text[end..].chars();
-            text[..end].parse().ok()
+            *rest = text[digits.len()..].chars();
+            digits.parse().ok()
         };
         match value {
-            Some(value) if value.unsigned_abs() <= self.limits.pad_width as u64 => Ok(Some(value)),
+            Some(value) if value.unsigned_abs() <= self.limits.pad_width as u64 => Ok(Some(sign * value)),
             _ => Err(FunctionError::Limit { what: "a width", limit: self.limits.pad_width as u128 }),
         }
     }
@@ -125,7 +125,8 @@ impl<'a> Formatter<'a> {
             'f' | 'e' | 'g' => self.float(directive)?,
             other => return failed(format!("there is no directive `~{other}`")),
         };
-        if matches!(directive.letter, '~' | 'n') {
+        // The width of `~p` is that of the lines it would be broken into.
+        if matches!(directive.letter, '~' | 'n' | 'p') {
             out.push_str(&text);
             return Ok(());
         }
@@ -234,9 +235,9 @@ enum Texts {
 /// A value as `~p` and `~w` print it.
 fn erlang(value: &Value, texts: Texts) -> String {
     match value {
-        Value::Text(text) if !text.chars().any(char::is_control) => match texts {
-            Texts::Ascii | Texts::Unicode if text.is_ascii() => format!("<<{:?}>>", text.as_str()),
-            Texts::Unicode => format!("<<{:?}/utf8>>", text.as_str()),
+        Value::Text(text) if text.chars().all(is_printable) => match texts {
+            Texts::Ascii | Texts::Unicode if text.is_ascii() => format!("<<\"{}\">>", escaped(text)),
+            Texts::Unicode => format!("<<\"{}\"/utf8>>", escaped(text)),
             _ => bytes(text.as_bytes()),
         },
         Value::Text(_) | Value::Bytes(_) => bytes(value.as_bytes().unwrap_or_default()),
@@ -255,9 +256,37 @@ fn erlang(value: &Value, texts: Texts) -> String {
             out.push('}');
             out
         }
-        Value::Float(value) => format!("{value:?}"),
+        Value::Float(value) => number::shortest(*value),
         other => to_text(other).to_string(),
     }
+}
+
+/// Control characters that have an escape of one letter are printable.
+const ESCAPES: &[(char, char)] = &[
+    ('\n', 'n'),
+    ('\t', 't'),
+    ('\r', 'r'),
+    ('\u{b}', 'v'),
+    ('\u{8}', 'b'),
+    ('\u{c}', 'f'),
+    ('\u{1b}', 'e'),
+    ('"', '"'),
+    ('\\', '\\'),
+];
+
+fn is_printable(character: char) -> bool {
+    !character.is_control() || ESCAPES.iter().any(|(escaped, _)| *escaped == character)
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match ESCAPES.iter().find(|(escaped, _)| *escaped == character) {
+            Some((_, letter)) => out.extend(['\\', *letter]),
+            None => out.push(character),
+        }
+    }
+    out
 }
 
 fn bytes(bytes: &[u8]) -> String {

@@ -33,6 +33,9 @@ pub struct NotANumber(pub String);
 pub fn compare(op: Comparison, left: &Value, right: &Value) -> Result<bool, NotANumber> {
     use Value::{Bool, Float, Int, Null, Text, Undefined};
     let ordering = match (left, right) {
+        (Int(a), Int(b)) => a.cmp(b),
+        (Float(a), Int(b)) => order_mixed(*b, *a).reverse(),
+        (Float(a), Float(b)) => a.partial_cmp(b).unwrap_or(Ordering::Equal),
         (Undefined, Undefined) => return Ok(op == Comparison::Equal),
         (Undefined, _) | (_, Undefined) => return Ok(false),
         (Int(_) | Float(_), Text(text)) => order(left, &to_number(text)?),
@@ -105,8 +108,7 @@ pub fn order(left: &Value, right: &Value) -> Ordering {
 #[inline]
 fn order_mixed(int: i128, float: f64) -> Ordering {
     // Beyond 2^53 an integer may have no exact float: compare there by the float's integer part.
-    if int.unsigned_abs() <= 1 << 53 {
-        let int = int as i64;
+    if let Ok(int @ -0x20_0000_0000_0000..=0x20_0000_0000_0000) = i64::try_from(int) {
         return (int as f64).partial_cmp(&float).unwrap_or(Ordering::Equal);
     }
     let whole = float.trunc();

@@ -1,15 +1,16 @@
 //! JSON in and out.
 //!
-//! Reading makes a [`Document`]: the text is validated once and indexed, and values are built only where a rule reads.
+//! Reading makes an [`Index`]: the text is validated once, and values are built only where a rule reads.
 //! Writing goes straight into a byte buffer. Conversions from and to `serde_json` serve tests and tools.
 
 mod document;
 mod scan;
 mod write;
 
-pub use document::{Document, NodeId};
+pub use document::Index;
+pub(crate) use document::{Document, NodeId};
 pub(crate) use write::write_entries;
-pub use write::{write_float_json, write_string, write_value};
+pub use write::{write_string, write_value};
 
 use thiserror::Error;
 
@@ -28,8 +29,7 @@ pub struct JsonError {
 impl Value {
     /// Reads a JSON text into a value. Of duplicate keys the last one wins; numbers beyond 128 bits become floats.
     pub fn from_json(text: &Text) -> Result<Self, JsonError> {
-        let document = Document::parse(text.clone())?;
-        Ok(document.value(document.root()))
+        Ok(Index::of(text)?.document(text).all())
     }
 
     /// The value as JSON text. What that is for each type: see [`write_value`].

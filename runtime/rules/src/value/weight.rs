@@ -29,7 +29,12 @@ pub(crate) enum TooLarge {
 
 impl Weight {
     /// Adds a value; stops as soon as there are more than `limit` bytes.
+    #[inline]
     pub(crate) fn add(&mut self, value: &Value, limit: usize) -> Result<(), TooLarge> {
+        if let Value::Int(_) | Value::Float(_) | Value::Bool(_) = value {
+            self.values += 1;
+            return self.grow(VALUE_BYTES, limit);
+        }
         self.walk(value, limit, 0)
     }
 

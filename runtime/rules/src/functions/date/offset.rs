@@ -29,26 +29,55 @@ pub(super) fn read(
 /// A little less than 26 hours, the most that the calendar library takes.
 const MAX: i32 = 93_599;
 
-/// `±hh:mm`, `±hh:mm:ss` or `±hhmm`.
+/// `±hh[:mm][:ss]` or `±hh[mm][ss]`.
 pub(super) fn parse(text: &str) -> Option<i32> {
     let sign = match text.as_bytes().first()? {
         b'+' => 1,
         b'-' => -1,
         _ => return None,
     };
-    let digits = &text[1..];
-    let field = |text: &str, limit: i32| match text.len() {
-        2 if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok().filter(|value| *value < limit),
-        _ => None,
-    };
-    let parts: Vec<&str> = match digits.len() {
-        4 if digits.is_ascii() => vec![&digits[..2], &digits[2..]],
-        _ => digits.split(':').collect(),
-    };
-    let (hours, minutes, seconds) = match parts.as_slice() {
-        [hours, minutes] => (field(hours, 24)?, field(minutes, 60)?, 0),
-        [hours, minutes, seconds] => (field(hours, 24)?, field(minutes, 60)?, field(seconds, 60)?),
-        _ => return None,
-    };
-    Some(sign * (hours * 3600 + minutes * 60 + seconds))
+    let digits = &text.as_bytes()[1..];
+    let fields: Vec<&[u8]> =
+        if digits.contains(&b':') { digits.split(|byte| *byte == b':').collect() } else { digits.chunks(2).collect() };
+    if fields.len() > 3 {
+        return None;
+    }
+    let mut total = 0;
+    for (at, limit, unit) in [(0, 24, 3600), (1, 60, 60), (2, 60, 1)] {
+        total += match fields.get(at) {
+            Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => {
+                let field = i32::from(tens - b'0') * 10 + i32::from(ones - b'0');
+                if field >= limit {
+                    return None;
+                }
+                field * unit
+            }
+            None if at > 0 => 0,
+            _ => return None,
+        };
+    }
+    Some(sign * total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn offsets_have_one_to_three_fields() {
+        for (text, seconds) in [
+            ("+08", 28_800),
+            ("-0830", -30_600),
+            ("+08:30", 30_600),
+            ("+083015", 30_615),
+            ("-08:30:15", -30_615),
+            ("+00:00", 0),
+        ] {
+            assert_eq!(parse(text), Some(seconds), "{text}");
+        }
+        for text in ["", "+", "08:00", "+8", "+08:", "+0:800", "+24:00", "+08:60", "+08:00:60", "+08:00:00:00", "+é0"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
 }

@@ -38,9 +38,44 @@ pub(super) fn general(value: f64, digits: usize) -> String {
     }
 }
 
+/// Beyond this a float is always written with an exponent, so that it does not look exact.
+const EXACT: f64 = (1_u64 << 53) as f64;
+
+/// `~p` and `~w`: the fewest digits that read back to the same float, with an exponent when that is shorter.
+pub(super) fn shortest(value: f64) -> String {
+    let with_point = |text: String| if text.contains('.') { text } else { format!("{text}.0") };
+    let plain = with_point(value.to_string());
+    let text = format!("{value:e}");
+    let Some((digits, exponent)) = text.split_once('e') else { return plain };
+    let scientific = format!("{}e{exponent}", with_point(digits.to_owned()));
+    if scientific.len() < plain.len() || value.abs() >= EXACT { scientific } else { plain }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shortest_text_has_an_exponent_when_it_is_shorter() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (1.0, "1.0"),
+            (-21.5, "-21.5"),
+            (100.0, "100.0"),
+            (1000.0, "1.0e3"),
+            (1234.0, "1234.0"),
+            (0.01, "0.01"),
+            (0.001, "0.001"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0e-5"),
+            (0.000_123, "1.23e-4"),
+            (1.0 / 3.0, "0.3333333333333333"),
+            (1e22, "1.0e22"),
+            (9_007_199_254_740_993.0, "9.007199254740992e15"),
+        ] {
+            assert_eq!(shortest(value), text);
+        }
+    }
 
     #[test]
     fn exponents_have_a_sign_and_no_zeros() {

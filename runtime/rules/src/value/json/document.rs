@@ -8,7 +8,12 @@ use super::{JsonError, scan};
 
 /// A node of a [`Document`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeId(pub(super) u32);
+pub(crate) struct NodeId(u32);
+
+impl NodeId {
+    /// The whole document.
+    pub(crate) const ROOT: Self = Self(0);
+}
 
 /// What a node is. Strings and numbers say what reading them will need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,73 +31,136 @@ pub(super) enum Kind {
     Map,
 }
 
-/// 16 bytes per node: `start..end` is the text of a scalar (a string without its quotes), `next` the node after this
-/// one and everything inside it. Inside a map, keys and values alternate, and `next` of a key is the next key.
+/// One value, 24 bytes. Of a scalar `start..end` is its text (a string's without its quotes), of a list or map `end` is
+/// the node after it and everything inside it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) start: u32,
     pub(super) end: u32,
-    pub(super) next: u32,
+    pub(super) key: Key,
     pub(super) kind: Kind,
 }
 
-/// A validated JSON text from which values are read on demand.
-#[derive(Debug, Clone)]
-pub struct Document {
-    text: Text,
-    nodes: Vec<Node>,
-    /// Nodes passed over since the last [`Document::take_passed`].
-    passed: Cell<usize>,
+impl Node {
+    fn is_container(&self) -> bool {
+        matches!(self.kind, Kind::List | Kind::Map)
+    }
 }
 
-impl Document {
-    /// Validates `text` (RFC 8259) and indexes it; one allocation, nothing is decoded yet.
-    pub fn parse(text: Text) -> Result<Self, JsonError> {
-        let nodes = scan::scan(&text)?;
-        Ok(Self { text, nodes, passed: Cell::new(0) })
+/// Where the key of an entry of a map is, without its quotes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Key {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) escaped: bool,
+}
+
+/// Where the values of a JSON text are.
+#[derive(Debug)]
+pub struct Index {
+    nodes: Vec<Node>,
+    /// Keys that were found, for the next rule that looks for them. The oldest makes room.
+    found: [Cell<Found>; KEPT_KEYS],
+    oldest: Cell<u8>,
+}
+
+/// Most rules over one message read the same few fields.
+const KEPT_KEYS: usize = 4;
+
+/// A map, what is under a key of it (the node has the key), and how many entries a look-up goes by; `node` is 0 when
+/// nothing was found yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    map: u32,
+    node: u32,
+    passed: u32,
+}
+
+/// Nodes whose room is kept for the next text of this thread; larger indexes are given back.
+const KEPT_NODES: usize = 4096;
+
+thread_local! {
+    static KEPT: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+}
+
+impl Index {
+    /// Validates `text` (RFC 8259) and indexes it; nothing is decoded yet.
+    pub fn of(text: &str) -> Result<Self, JsonError> {
+        let nodes = scan::scan(text, KEPT.try_with(Cell::take).unwrap_or_default())?;
+        Ok(Self { nodes, found: Default::default(), oldest: Cell::new(0) })
     }
 
-    /// The whole document.
-    pub fn root(&self) -> NodeId {
-        NodeId(0)
+    /// The document of `text`, of which this is the index.
+    pub(crate) fn document<'d>(&'d self, text: &'d Text) -> Document<'d> {
+        Document { text, index: self }
     }
 
-    /// The text the document was made from.
-    pub fn text(&self) -> &Text {
-        &self.text
+    fn remember(&self, found: Found) {
+        let slot = self.oldest.get();
+        self.found[usize::from(slot) % KEPT_KEYS].set(found);
+        self.oldest.set(slot.wrapping_add(1));
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        if self.nodes.capacity() <= KEPT_NODES {
+            self.nodes.clear();
+            // While a thread ends there is nobody to keep it for.
+            let _ = KEPT.try_with(|kept| kept.set(std::mem::take(&mut self.nodes)));
+        }
+    }
+}
+
+/// A validated JSON text from which values are read on demand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Document<'d> {
+    text: &'d Text,
+    index: &'d Index,
+}
+
+impl<'d> Document<'d> {
+    /// The value of the whole document.
+    pub(crate) fn all(self) -> Value {
+        self.value(NodeId::ROOT)
     }
 
-    /// The value under `key` of a map; the last one when the key occurs more than once.
-    pub fn key(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        let map = self.node(id);
+    /// The value under `key` of a map; the last one when the key occurs more than once. Adds to `passed` the nodes it
+    /// went by.
+    pub(crate) fn key(self, id: NodeId, key: &str, passed: &mut usize) -> Option<NodeId> {
+        let nodes = self.index.nodes.as_slice();
+        let text = self.text.as_bytes();
+        for slot in &self.index.found {
+            let found = slot.get();
+            if found.map == id.0 && found.node != 0 && is_key(text, &nodes[found.node as usize].key, key) {
+                *passed += found.passed as usize;
+                return Some(NodeId(found.node));
+            }
+        }
+        let map = &nodes[id.0 as usize];
         if map.kind != Kind::Map {
             return None;
         }
-        let text = self.text.as_bytes();
-        let mut found = None;
+        let (mut node, mut entries) = (0, 0);
         let mut at = id.0 + 1;
-        let mut passed = 0;
-        while at < map.next {
-            passed += 1;
-            let name = self.node(NodeId(at));
-            let hit = match name.kind {
-                Kind::Plain => {
-                    (name.end - name.start) as usize == key.len()
-                        && text.get(name.start as usize..name.end as usize) == Some(key.as_bytes())
-                }
-                _ => scan::unescape(self.raw(name)) == key,
-            };
-            if hit {
-                found = Some(NodeId(at + 1));
+        while at < map.end {
+            entries += 1;
+            let entry = &nodes[at as usize];
+            if is_key(text, &entry.key, key) {
+                node = at;
             }
-            at = name.next;
+            at = if entry.is_container() { entry.end } else { at + 1 };
         }
-        self.passed.set(self.passed.get().saturating_add(passed));
-        found
+        *passed += entries as usize;
+        if node == 0 {
+            return None;
+        }
+        self.index.remember(Found { map: id.0, node, passed: entries });
+        Some(NodeId(node))
     }
 
-    /// The element of a list: 1 is the first, -1 the last.
-    pub fn index(&self, id: NodeId, index: i128) -> Option<NodeId> {
+    /// The element of a list: 1 is the first, -1 the last. Adds to `passed` the nodes it went by.
+    pub(crate) fn index(self, id: NodeId, index: i128, passed: &mut usize) -> Option<NodeId> {
         let node = self.node(id);
         if node.kind != Kind::List {
             return None;
@@ -103,76 +171,91 @@ impl Document {
             let count = self.children(id).count();
             (index_from(index, count)?, count)
         };
-        let passed = wanted.min((node.next - id.0) as usize) + counted;
-        self.passed.set(self.passed.get().saturating_add(passed));
+        *passed += wanted.min(self.size(id)) + counted;
         self.children(id).nth(wanted)
     }
 
     /// Number of nodes from this one on that belong to it.
-    pub(crate) fn size(&self, id: NodeId) -> usize {
-        (self.node(id).next - id.0) as usize
-    }
-
-    /// How many nodes were passed over on the way to keys and elements since the last time.
-    pub(crate) fn take_passed(&self) -> usize {
-        self.passed.take()
+    pub(crate) fn size(self, id: NodeId) -> usize {
+        (self.next(id) - id.0) as usize
     }
 
     /// The text inside a string node; `None` when the node is something else.
-    pub fn string(&self, id: NodeId) -> Option<Text> {
+    pub(crate) fn string(self, id: NodeId) -> Option<Text> {
         let node = self.node(id);
         match node.kind {
-            Kind::Plain => Some(self.text.slice(node.start as usize..node.end as usize)),
-            Kind::Escaped => Some(Text::from(scan::unescape(self.raw(node)))),
+            Kind::Plain | Kind::Escaped => Some(self.text_of(node.start, node.end, node.kind == Kind::Escaped)),
             _ => None,
         }
     }
 
     /// Builds the value of a node.
-    pub fn value(&self, id: NodeId) -> Value {
+    pub(crate) fn value(self, id: NodeId) -> Value {
         let node = self.node(id);
         match node.kind {
             Kind::Null => Value::Null,
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
-            Kind::Int => number::parse_int(self.raw(node)),
-            Kind::Float => number::parse_float(self.raw(node)).unwrap_or_default(),
-            Kind::Plain | Kind::Escaped => self.string(id).map(Value::Text).unwrap_or_default(),
+            Kind::Int => number::parse_int(self.raw(node.start, node.end)),
+            Kind::Float => number::parse_float(self.raw(node.start, node.end)).unwrap_or_default(),
+            Kind::Plain => Value::Text(self.text_of(node.start, node.end, false)),
+            Kind::Escaped => Value::Text(self.text_of(node.start, node.end, true)),
             Kind::List => Value::list(self.children(id).map(|child| self.value(child)).collect()),
             Kind::Map => {
                 let mut map = Map::new();
-                let mut at = id.0 + 1;
-                while at < node.next {
-                    if let Some(key) = self.string(NodeId(at)) {
-                        map.insert(key, self.value(NodeId(at + 1)));
-                    }
-                    at = self.node(NodeId(at)).next;
+                for child in self.children(id) {
+                    let key = self.node(child).key;
+                    map.insert(self.text_of(key.start, key.end, key.escaped), self.value(child));
                 }
                 Value::map(map)
             }
         }
     }
 
-    fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
-        let end = self.node(id).next;
+    fn children(self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'d> {
+        let end = self.next(id);
         let mut at = id.0 + 1;
         std::iter::from_fn(move || {
             if at >= end {
                 return None;
             }
             let child = NodeId(at);
-            at = self.node(child).next;
+            at = self.next(child);
             Some(child)
         })
     }
 
-    fn node(&self, id: NodeId) -> Node {
-        self.nodes[id.0 as usize]
+    fn node(self, id: NodeId) -> Node {
+        self.index.nodes[id.0 as usize]
     }
 
-    fn raw(&self, node: Node) -> &str {
-        &self.text[node.start as usize..node.end as usize]
+    /// The node after this one and everything inside it.
+    fn next(self, id: NodeId) -> u32 {
+        let node = self.node(id);
+        if node.is_container() { node.end } else { id.0 + 1 }
     }
+
+    fn raw(self, start: u32, end: u32) -> &'d str {
+        &self.text[start as usize..end as usize]
+    }
+
+    fn text_of(self, start: u32, end: u32, escaped: bool) -> Text {
+        if escaped {
+            Text::from(scan::unescape(self.raw(start, end)))
+        } else {
+            self.text.slice(start as usize..end as usize)
+        }
+    }
+}
+
+#[inline]
+fn is_key(text: &[u8], found: &Key, wanted: &str) -> bool {
+    if found.escaped {
+        let raw = text.get(found.start as usize..found.end as usize).and_then(|raw| std::str::from_utf8(raw).ok());
+        return raw.is_some_and(|raw| scan::unescape(raw) == wanted);
+    }
+    found.end - found.start == wanted.len() as u32
+        && text.get(found.start as usize..).is_some_and(|rest| rest.starts_with(wanted.as_bytes()))
 }
 
 #[cfg(test)]
@@ -187,15 +270,18 @@ mod tests {
 
     #[test]
     fn places_are_read_without_building_the_rest() {
-        let document = Document::parse(Text::from(r#"{"a":[1,{"b":"x"}],"a":[{"c":"é\n"},2,3], "d": {}}"#)).unwrap();
-        let list = document.key(document.root(), "a").expect("the last `a`");
-        assert_eq!(document.value(document.index(list, -1).unwrap()), Value::Int(3));
-        assert_eq!(document.index(list, 0), None);
-        assert_eq!(document.index(list, 4), None);
-        assert_eq!(document.index(list, -4), None);
-        let first = document.index(list, 1).unwrap();
-        assert_eq!(document.string(document.key(first, "c").unwrap()).unwrap().as_str(), "é\n");
-        assert_eq!(document.key(list, "a"), None);
+        let text = Text::from(r#"{"a":[1,{"b":"x"}],"a":[{"\u0063":"é\n"},2,3], "d": {}}"#);
+        let index = Index::of(&text).unwrap();
+        let (document, passed) = (index.document(&text), &mut 0);
+        let list = document.key(NodeId::ROOT, "a", passed).expect("the last `a`");
+        assert_eq!((document.key(NodeId::ROOT, "a", passed), *passed), (Some(list), 6));
+        assert_eq!(document.value(document.index(list, -1, passed).unwrap()), Value::Int(3));
+        assert_eq!(document.index(list, 0, passed), None);
+        assert_eq!(document.index(list, 4, passed), None);
+        assert_eq!(document.index(list, -4, passed), None);
+        let first = document.index(list, 1, passed).unwrap();
+        assert_eq!(document.string(document.key(first, "c", passed).unwrap()).unwrap().as_str(), "é\n");
+        assert_eq!(document.key(list, "a", passed), None);
     }
 
     #[test]

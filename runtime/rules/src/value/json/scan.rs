@@ -1,11 +1,11 @@
 //! The scanner behind a [`Document`](super::Document): one pass over the bytes that validates and indexes.
 
 use super::JsonError;
-use super::document::{Kind, Node};
+use super::document::{Key, Kind, Node};
 use crate::limits::MAX_VALUE_DEPTH;
 
-/// A problem is one byte here, and its place the scanner's: results then travel in registers.
-type Scanned = Result<(), Problem>;
+/// Where a part of the text ends, or what is wrong; where that is, the scanner knows: both fit registers.
+type Scanned = Result<usize, Problem>;
 
 macro_rules! problems {
     ($($variant:ident $text:literal,)*) => {
@@ -39,288 +39,279 @@ problems! {
     Range "the number is out of range",
 }
 
-/// Validates `text` and lists its nodes in document order.
-pub(super) fn scan(text: &str) -> Result<Vec<Node>, JsonError> {
+/// Validates `text` and lists its nodes in document order, in `nodes`, which is empty.
+pub(super) fn scan(text: &str, mut nodes: Vec<Node>) -> Result<Vec<Node>, JsonError> {
     if u32::try_from(text.len()).is_err() {
         return Err(JsonError { problem: "the text is longer than 4 GiB", at: 0 });
     }
-    // A key or value with its punctuation is seldom shorter than six bytes: one allocation is enough for most.
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 6 + 4) };
+    // A value with its key and punctuation is seldom shorter.
+    nodes.reserve(text.len() / 12 + 4);
+    let mut scanner = Scanner { bytes: text.as_bytes(), nodes, failed_at: 0 };
     match scanner.document() {
-        Ok(()) => Ok(scanner.nodes),
-        Err(problem) => Err(JsonError { problem: problem.text(), at: scanner.at }),
+        Ok(_) => Ok(scanner.nodes),
+        Err(problem) => Err(JsonError { problem: problem.text(), at: scanner.failed_at }),
     }
 }
 
+/// The place stays in a register: methods take it and give the next one.
 struct Scanner<'t> {
     bytes: &'t [u8],
-    at: usize,
     nodes: Vec<Node>,
+    failed_at: usize,
 }
 
+#[expect(clippy::inline_always, reason = "a call with its result in memory costs more than most tokens")]
 impl Scanner<'_> {
     fn document(&mut self) -> Scanned {
-        self.space();
-        self.value(0)?;
-        self.space();
-        if self.at < self.bytes.len() { Err(Problem::Trailing) } else { Ok(()) }
+        let at = self.value(self.space(0), Key::default(), 0)?;
+        let at = self.space(at);
+        if at < self.bytes.len() { self.fail(at, Problem::Trailing) } else { Ok(at) }
     }
 
-    fn fail_at(&mut self, at: usize, problem: Problem) -> Scanned {
-        self.at = at;
+    #[cold]
+    fn fail(&mut self, at: usize, problem: Problem) -> Scanned {
+        self.failed_at = at;
         Err(problem)
     }
 
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    #[inline(always)]
+    fn peek(&self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
     }
 
-    #[inline]
-    fn space(&mut self) {
-        while let Some(byte) = self.peek()
-            && byte <= b' '
-            && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-        {
-            self.at += 1;
+    /// The first place from `at` on that is no white space. Most JSON of machines has none.
+    #[inline(always)]
+    fn space(&self, at: usize) -> usize {
+        match self.peek(at) {
+            Some(byte) if byte <= b' ' => self.long_space(at),
+            _ => at,
         }
     }
 
-    #[inline]
-    fn push(&mut self, kind: Kind, start: usize, end: usize) -> usize {
-        let id = self.nodes.len();
-        self.nodes.push(Node { start: start as u32, end: end as u32, next: id as u32 + 1, kind });
-        id
-    }
-
-    fn close(&mut self, id: usize) {
-        let next = self.nodes.len() as u32;
-        self.nodes[id].next = next;
-    }
-
-    fn value(&mut self, depth: usize) -> Scanned {
-        match self.peek() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.map(depth),
-            Some(b'[') => self.list(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word(b"true", Kind::True),
-            Some(b'f') => self.word(b"false", Kind::False),
-            Some(b'n') => self.word(b"null", Kind::Null),
-            Some(_) => Err(Problem::Value),
-            None => Err(Problem::End),
+    fn long_space(&self, mut at: usize) -> usize {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek(at) {
+            at += 1;
         }
+        at
     }
 
-    fn word(&mut self, word: &[u8], kind: Kind) -> Scanned {
-        if !self.bytes[self.at..].starts_with(word) {
-            return Err(Problem::Value);
-        }
-        self.push(kind, self.at, self.at + word.len());
-        self.at += word.len();
-        Ok(())
+    #[inline(always)]
+    fn push(&mut self, kind: Kind, start: usize, end: usize, key: Key) {
+        self.nodes.push(Node { start: start as u32, end: end as u32, key, kind });
     }
 
-    fn enter(&mut self, depth: usize) -> Scanned {
+    /// Opens a list or map: its node, and the place of its first element.
+    fn open(&mut self, kind: Kind, at: usize, key: Key, depth: usize) -> Scanned {
         if depth >= MAX_VALUE_DEPTH {
-            return Err(Problem::Depth);
+            return self.fail(at, Problem::Depth);
         }
-        self.at += 1;
-        self.space();
-        Ok(())
+        self.push(kind, at, self.nodes.len() + 1, key);
+        Ok(self.space(at + 1))
     }
 
-    fn list(&mut self, depth: usize) -> Scanned {
-        let id = self.push(Kind::List, self.at, self.at);
-        self.enter(depth)?;
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            self.value(depth + 1)?;
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                _ => return Err(Problem::CommaOrBracket),
-            }
-            self.space();
-        }
-        self.at += 1;
-        self.close(id);
-        Ok(())
-    }
-
-    fn map(&mut self, depth: usize) -> Scanned {
-        let id = self.push(Kind::Map, self.at, self.at);
-        self.enter(depth)?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            if self.peek() != Some(b'"') {
-                return Err(Problem::Key);
-            }
-            let key = self.nodes.len();
-            self.string()?;
-            self.space();
-            if self.peek() != Some(b':') {
-                return Err(Problem::Colon);
-            }
-            self.at += 1;
-            self.space();
-            self.value(depth + 1)?;
-            self.close(key);
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                _ => return Err(Problem::CommaOrBrace),
-            }
-            self.space();
-        }
-        self.at += 1;
-        self.close(id);
-        Ok(())
-    }
-
-    /// Most strings have no escape and end where the plain text ends.
-    #[inline]
-    fn string(&mut self) -> Scanned {
-        let start = self.at + 1;
-        let end = start + plain_prefix(&self.bytes[start..]);
-        if self.bytes.get(end) != Some(&b'"') {
-            self.at = end;
-            return self.string_with_escapes(start);
-        }
-        self.push(Kind::Plain, start, end);
-        self.at = end + 1;
-        Ok(())
-    }
-
-    fn string_with_escapes(&mut self, start: usize) -> Scanned {
-        loop {
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                Some(_) => return Err(Problem::Control),
-                None => return Err(Problem::OpenString),
-            }
-            self.at += plain_prefix(&self.bytes[self.at..]);
-        }
-        self.push(Kind::Escaped, start, self.at);
-        self.at += 1;
-        Ok(())
-    }
-
-    fn escape(&mut self) -> Scanned {
-        let start = self.at;
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => match self.unit() {
-                Some(0xD800..=0xDBFF) => {
-                    let low = self.peek() == Some(b'\\') && self.bytes.get(self.at + 1) == Some(&b'u');
-                    if low {
-                        self.at += 1;
-                    }
-                    if !low || !matches!(self.unit(), Some(0xDC00..=0xDFFF)) {
-                        return self.fail_at(start, Problem::Surrogate);
-                    }
+    #[inline(always)]
+    fn value(&mut self, at: usize, key: Key, depth: usize) -> Scanned {
+        match self.peek(at) {
+            Some(b'"') => {
+                let end = plain_end(self.bytes, at + 1);
+                if self.peek(end) == Some(b'"') {
+                    self.push(Kind::Plain, at + 1, end, key);
+                    return Ok(end + 1);
                 }
-                Some(0xDC00..=0xDFFF) => return self.fail_at(start, Problem::Surrogate),
-                Some(_) => {}
-                None => return Err(Problem::Unicode),
+                let end = self.string_with_escapes(end)?;
+                self.push(Kind::Escaped, at + 1, end, key);
+                Ok(end + 1)
+            }
+            Some(b'-' | b'0'..=b'9') => self.number(at, key),
+            Some(b'{') => self.map(at, key, depth),
+            Some(b'[') => self.list(at, key, depth),
+            Some(b't') => self.word(at, b"true", Kind::True, key),
+            Some(b'f') => self.word(at, b"false", Kind::False, key),
+            Some(b'n') => self.word(at, b"null", Kind::Null, key),
+            Some(_) => self.fail(at, Problem::Value),
+            None => self.fail(at, Problem::End),
+        }
+    }
+
+    #[inline(always)]
+    fn word<const N: usize>(&mut self, at: usize, word: &[u8; N], kind: Kind, key: Key) -> Scanned {
+        let end = at + N;
+        if self.bytes.get(at..end) != Some(word) {
+            return self.fail(at, Problem::Value);
+        }
+        self.push(kind, at, end, key);
+        Ok(end)
+    }
+
+    fn list(&mut self, at: usize, key: Key, depth: usize) -> Scanned {
+        let id = self.nodes.len();
+        let mut at = self.open(Kind::List, at, key, depth)?;
+        if self.peek(at) == Some(b']') {
+            return Ok(at + 1);
+        }
+        loop {
+            at = self.value(at, Key::default(), depth + 1)?;
+            at = self.space(at);
+            match self.peek(at) {
+                Some(b',') => at = self.space(at + 1),
+                Some(b']') => break,
+                _ => return self.fail(at, Problem::CommaOrBracket),
+            }
+        }
+        self.nodes[id].end = self.nodes.len() as u32;
+        Ok(at + 1)
+    }
+
+    fn map(&mut self, at: usize, key: Key, depth: usize) -> Scanned {
+        let id = self.nodes.len();
+        let mut at = self.open(Kind::Map, at, key, depth)?;
+        if self.peek(at) == Some(b'}') {
+            return Ok(at + 1);
+        }
+        loop {
+            if self.peek(at) != Some(b'"') {
+                return self.fail(at, Problem::Key);
+            }
+            let start = at + 1;
+            let mut end = plain_end(self.bytes, start);
+            let escaped = self.peek(end) != Some(b'"');
+            if escaped {
+                end = self.string_with_escapes(end)?;
+            }
+            at = self.space(end + 1);
+            if self.peek(at) != Some(b':') {
+                return self.fail(at, Problem::Colon);
+            }
+            let key = Key { start: start as u32, end: end as u32, escaped };
+            at = self.value(self.space(at + 1), key, depth + 1)?;
+            at = self.space(at);
+            match self.peek(at) {
+                Some(b',') => at = self.space(at + 1),
+                Some(b'}') => break,
+                _ => return self.fail(at, Problem::CommaOrBrace),
+            }
+        }
+        self.nodes[id].end = self.nodes.len() as u32;
+        Ok(at + 1)
+    }
+
+    /// Where a string ends that has more than plain characters, the first of them at `at`.
+    #[inline(never)]
+    fn string_with_escapes(&mut self, mut at: usize) -> Scanned {
+        loop {
+            match self.peek(at) {
+                Some(b'"') => return Ok(at),
+                Some(b'\\') => at = self.escape(at)?,
+                Some(_) => return self.fail(at, Problem::Control),
+                None => return self.fail(at, Problem::OpenString),
+            }
+            at = plain_end(self.bytes, at);
+        }
+    }
+
+    fn escape(&mut self, at: usize) -> Scanned {
+        match self.peek(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match self.unit(at) {
+                Some(0xD800..=0xDBFF) => match self.unit(at + 6) {
+                    Some(0xDC00..=0xDFFF) => Ok(at + 12),
+                    _ => self.fail(at, Problem::Surrogate),
+                },
+                Some(0xDC00..=0xDFFF) => self.fail(at, Problem::Surrogate),
+                Some(_) => Ok(at + 6),
+                None => self.fail(at + 1, Problem::Unicode),
             },
-            _ => return Err(Problem::Escape),
+            _ => self.fail(at + 1, Problem::Escape),
         }
-        Ok(())
     }
 
-    /// Reads `uXXXX` at the current place; stays there when it is something else.
-    fn unit(&mut self) -> Option<u32> {
-        let unit = hex4(self.bytes.get(self.at + 1..self.at + 5)?)?;
-        self.at += 5;
-        Some(unit)
+    /// The code unit of the `\uXXXX` at this place.
+    fn unit(&self, at: usize) -> Option<u32> {
+        let escape = self.bytes.get(at..at + 6)?;
+        hex4(escape.strip_prefix(b"\\u")?)
     }
 
-    fn number(&mut self) -> Scanned {
-        let start = self.at;
-        let sign = usize::from(self.peek() == Some(b'-'));
-        let whole = self.digits(start + sign);
-        let digits = whole - start - sign;
-        if digits == 0 {
-            return self.fail_at(whole, Problem::Digit);
+    #[inline(always)]
+    fn number(&mut self, start: usize, key: Key) -> Scanned {
+        let first = start + usize::from(self.peek(start) == Some(b'-'));
+        let mut end = self.digits(first);
+        if end == first {
+            return self.fail(end, Problem::Digit);
         }
-        if digits > 1 && self.bytes[start + sign] == b'0' {
-            return self.fail_at(start + sign + 1, Problem::LeadingZero);
+        if self.peek(first) == Some(b'0') && end > first + 1 {
+            return self.fail(first + 1, Problem::LeadingZero);
         }
         let mut kind = Kind::Int;
-        let mut end = whole;
-        if self.bytes.get(end) == Some(&b'.') {
+        if self.peek(end) == Some(b'.') {
             kind = Kind::Float;
             let from = end + 1;
             end = self.digits(from);
             if end == from {
-                return self.fail_at(end, Problem::Digit);
+                return self.fail(end, Problem::Digit);
             }
         }
-        let exponent = matches!(self.bytes.get(end), Some(b'e' | b'E'));
-        if exponent {
-            kind = Kind::Float;
-            let from = end + 1 + usize::from(matches!(self.bytes.get(end + 1), Some(b'+' | b'-')));
-            end = self.digits(from);
-            if end == from {
-                return self.fail_at(end, Problem::Digit);
-            }
+        if matches!(self.peek(end), Some(b'e' | b'E')) || end - start > 300 {
+            return self.extreme_number(start, end, kind, key);
         }
-        if (exponent || end - start > 300) && !self.is_finite(start, end) {
-            return self.fail_at(start, Problem::Range);
-        }
-        self.push(kind, start, end);
-        self.at = end;
-        Ok(())
+        self.push(kind, start, end, key);
+        Ok(end)
     }
 
-    fn is_finite(&self, start: usize, end: usize) -> bool {
-        std::str::from_utf8(&self.bytes[start..end])
-            .ok()
-            .and_then(|text| text.parse::<f64>().ok())
-            .is_some_and(f64::is_finite)
+    /// A number with an exponent, or so long that it may be beyond what a float holds. It has been read up to `end`.
+    #[inline(never)]
+    fn extreme_number(&mut self, start: usize, mut end: usize, mut kind: Kind, key: Key) -> Scanned {
+        if matches!(self.peek(end), Some(b'e' | b'E')) {
+            kind = Kind::Float;
+            let from = end + 1 + usize::from(matches!(self.peek(end + 1), Some(b'+' | b'-')));
+            end = self.digits(from);
+            if end == from {
+                return self.fail(end, Problem::Digit);
+            }
+        }
+        let float = std::str::from_utf8(&self.bytes[start..end]).ok().and_then(|text| text.parse::<f64>().ok());
+        if !float.is_some_and(f64::is_finite) {
+            return self.fail(start, Problem::Range);
+        }
+        self.push(kind, start, end, key);
+        Ok(end)
     }
 
     /// Where the digits that begin at `at` end.
-    #[inline]
+    #[inline(always)]
     fn digits(&self, mut at: usize) -> usize {
-        while let Some(b'0'..=b'9') = self.bytes.get(at) {
+        while let Some(b'0'..=b'9') = self.peek(at) {
             at += 1;
         }
         at
     }
 }
 
-/// Length of the beginning of `bytes` that has no quote, backslash or control character, eight bytes at a time.
-pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
+/// The first place from `at` on that holds a quote, backslash or control character, else the end; eight bytes at a time.
+#[inline(always)]
+pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    let mut done = 0;
-    while let Some(chunk) = bytes.get(done..done + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let word = u64::from_le_bytes(chunk);
-        let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        let quotes = zero_byte(word ^ (ONES * u64::from(b'"')));
-        let slashes = zero_byte(word ^ (ONES * u64::from(b'\\')));
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        // Each mask is exact up to its first hit, which is the only one that is used.
-        let hits = quotes | slashes | controls;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*chunk);
+        // Subtracting borrows into the high bit of a byte that was smaller. Bytes from 0x80 on are none of these, and
+        // the quote and backslash leave the high bits alone. A borrow may reach the byte after a hit: only the first
+        // hit is exact, and only it is used.
+        let quotes = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let slashes = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let controls = word.wrapping_sub(ONES * 0x20);
+        let hits = (quotes | slashes | controls) & !word & HIGH;
         if hits != 0 {
-            return done + (hits.trailing_zeros() / 8) as usize;
+            return at + (hits.trailing_zeros() / 8) as usize;
         }
-        done += 8;
+        at += 8;
     }
-    let rest = &bytes[done..];
-    done + rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')).unwrap_or(rest.len())
+    while let Some(byte) = bytes.get(at) {
+        if *byte < 0x20 || matches!(byte, b'"' | b'\\') {
+            break;
+        }
+        at += 1;
+    }
+    at
 }
 
 fn hex4(digits: &[u8]) -> Option<u32> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::{Value, number};
-use super::scan::plain_prefix;
+use super::scan::plain_end;
 
 /// Appends `value` as JSON.
 ///
@@ -17,7 +17,7 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(value) => number::write_int(*value, out),
-        Value::Float(value) => write_float_json(*value, out),
+        Value::Float(value) => number::write_float_exact(*value, out),
         Value::Text(text) => write_string(text, out),
         Value::Bytes(bytes) => write_string(&String::from_utf8_lossy(bytes), out),
         Value::Bits(bits) => write_string(&crate::functions::bits::to_hex(bits), out),
@@ -51,11 +51,6 @@ pub(crate) fn write_entries<'v>(entries: impl Iterator<Item = (&'v str, &'v Valu
     out.push(b'}');
 }
 
-/// Appends a float so that it reads back as the same float.
-pub fn write_float_json(value: f64, out: &mut Vec<u8>) {
-    out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
-}
-
 /// Appends a JSON string with its quotes.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
@@ -63,9 +58,9 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut done = 0;
     loop {
-        let at = plain_prefix(&bytes[done..]);
-        out.extend_from_slice(&bytes[done..done + at]);
-        let Some(&byte) = bytes.get(done + at) else { break };
+        let at = plain_end(bytes, done);
+        out.extend_from_slice(&bytes[done..at]);
+        let Some(&byte) = bytes.get(at) else { break };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -77,7 +72,7 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
                 let _ = write!(out, "\\u{control:04x}");
             }
         }
-        done += at + 1;
+        done = at + 1;
     }
     out.push(b'"');
 }
