@@ -55,7 +55,6 @@ fn mistakes_are_shown_with_their_reason_and_what_to_do() -> Result<()> {
         rule("no-source", r#"SELECT * FROM "$sources/kafka_consumer:none""#),
         // What cannot work.
         sink("bad-topic", "site/${site}"),
-        sink("no-key-to-dispatch-by", "t").with("key", "").with("partitionStrategy", "KeyDispatch"),
         manifest::source("twice").with("topicMapping", json!([{"kafkaTopic": "a", "mqttTopic": "x/#"}])),
         rule("bad-function", "SELECT lowr(clientid) AS id\nFROM \"a\""),
         rule("bad-republish", r#"SELECT * FROM "a""#).to_topic("x/+", "${.}"),
