@@ -106,11 +106,11 @@ impl Operator {
         Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
     }
 
-    /// A metric, summed over its labels.
+    /// A metric, summed over its labels, or over those that follow the ones given (`calls{verb="apply"`).
     pub fn metric(&self, name: &str) -> Result<f64> {
         let text = ureq::get(format!("http://{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
         let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-        let samples = samples.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit(' ').next());
+        let samples = samples.filter(|rest| rest.starts_with(['{', ' ', ','])).filter_map(|rest| rest.rsplit(' ').next());
         samples.map(|value| Ok(value.parse::<f64>()?)).sum()
     }
 

@@ -79,6 +79,12 @@ fn fifty_bridges_with_five_thousand_rules_converge_soon_and_take_little() -> Res
     }
     let started = Instant::now();
     let operator = Operator::start(&control_plane, "operator-0", shared::RUNTIME_IMAGE)?;
+    // Looking at thousands of objects again and again would be most of the work.
+    eventually("every Rule has a status", 3 * CONVERGED, || {
+        let written = operator.metric(r#"isthmus_operator_api_calls_total{verb="apply",resource="rules/status""#)?;
+        ensure!(written >= RULES as f64, "{written}");
+        Ok(())
+    })?;
     for namespace in &namespaces {
         eventually("all of the namespace is converged", 3 * CONVERGED, || is_converged(namespace))?;
     }
@@ -171,8 +177,8 @@ fn noise(seed: u64, length: usize) -> String {
 fn plan_beyond_what_a_config_map_holds_is_refused_and_the_pods_go_on() -> Result<()> {
     let fleet = Fleet::ready("too-large", 1)?;
     let pod = fleet.pods(1)?;
-    // 45 kB each, however they are compressed.
-    let long = |number: u64| rule(&format!("long-{number}"), &format!("-- {}\nSELECT * FROM \"x\"", noise(number, 60_000)));
+    // 44 kB each, however they are compressed.
+    let long = |number: u64| rule(&format!("long-{number}"), &format!("-- {}\nSELECT * FROM \"x\"", noise(number, 59_000)));
     fleet.namespace.create_all(&(0..24).map(long).collect::<Vec<_>>())?;
     let ready = fleet.wait_for_reason("bridges", "fleet", "Ready", "False", "PlanTooLarge")?;
     let message = ready["message"].as_str().context("no message")?;

@@ -64,8 +64,11 @@ fn autoscaler_of_the_sample_finds_its_pods_and_owns_their_number() -> Result<()>
         Ok::<_, anyhow::Error>(())
     })?;
     // The sample again does not take the number back.
-    let again = kubectl.run(&["apply", "-f", &sample])?;
-    assert!(again.contains("bridge.isthmus.dev/fleet unchanged"), "{again}");
+    let before = fleet.namespace.object("bridges", "fleet")?;
+    kubectl.run(&["apply", "-f", &sample])?;
+    let after = fleet.namespace.object("bridges", "fleet")?;
+    assert_eq!((&after["spec"], &after["metadata"]["generation"]), (&before["spec"], &before["metadata"]["generation"]));
+    assert_eq!(after["spec"]["replicas"], 2);
     let pods = fleet.pods(2)?;
     throughout("there are two pods", Duration::from_secs(3), || Ok(fleet.pods(2)? == pods))
 }
