@@ -6,7 +6,10 @@
 mod compare;
 mod decide;
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use kube::{
     Api, Client,
@@ -61,10 +64,26 @@ pub enum ApplyError {
     },
 }
 
+impl ApplyError {
+    /// Whether the same request may well be granted the next time: the API server was busy or away, somebody wrote at
+    /// the same moment, or the namespace or kind is going.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => matches!(status.code, 404 | 409 | 429 | 500..),
+                _ => true,
+            },
+            Self::NameConflict { .. } | Self::Leftover { .. } => false,
+        }
+    }
+}
+
 /// Applies children, and remembers what it applied.
 #[derive(Debug, Default)]
 pub struct Applier {
     written: Mutex<HashMap<(BridgeKey, ChildKind), Written>>,
+    /// Bridges whose last attempt failed, and since when none succeeded.
+    failing: Mutex<HashMap<BridgeKey, Instant>>,
 }
 
 /// The Bridge whose children are applied.
@@ -153,12 +172,46 @@ impl Applier {
         }
     }
 
+    /// Everything of a Bridge is as it should be.
+    pub fn succeeded(&self, key: &BridgeKey) {
+        self.failing.lock().remove(key);
+    }
+
+    /// An attempt failed. Returns for how long none has succeeded.
+    pub fn failed(&self, key: &BridgeKey) -> Duration {
+        self.failing.lock().entry(key.clone()).or_insert_with(Instant::now).elapsed()
+    }
+
     /// Forgets what was applied for a Bridge.
     pub fn forget(&self, key: &BridgeKey) {
+        self.succeeded(key);
         self.written.lock().retain(|(bridge, _), _| bridge != key);
     }
 }
 
 fn refused(desired: &Desired, source: kube::Error) -> ApplyError {
     ApplyError::Api { kind: desired.kind.name(), name: desired.name.clone(), source: Box::new(source) }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn api(code: u16) -> ApplyError {
+        let status = Status::failure("", "").with_code(code).boxed();
+        ApplyError::Api { kind: "Service", name: "fleet".to_owned(), source: Box::new(kube::Error::Api(status)) }
+    }
+
+    #[test]
+    fn only_what_may_be_granted_next_time_passes() {
+        for code in [404, 409, 429, 500, 503, 504] {
+            assert!(api(code).is_passing(), "{code}");
+        }
+        for code in [400, 403, 422] {
+            assert!(!api(code).is_passing(), "{code}");
+        }
+        assert!(!ApplyError::NameConflict { kind: "Service", name: String::new() }.is_passing());
+    }
 }

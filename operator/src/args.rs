@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
 
-use crate::watch::Scope;
+use crate::{build::RuntimeImage, watch::Scope};
 
 /// Runs Bridges of isthmus.dev in a Kubernetes cluster.
 #[derive(Debug, Clone, Parser)]
@@ -16,6 +16,12 @@ pub struct Args {
     /// Image of the pods, unless a Bridge names another.
     #[arg(long, env = "RUNTIME_IMAGE", value_name = "IMAGE")]
     pub runtime_image: String,
+    /// When that image is pulled; Kubernetes decides by the tag unless told.
+    #[arg(long, env = "RUNTIME_IMAGE_PULL_POLICY", value_name = "POLICY")]
+    pub runtime_image_pull_policy: Option<PullPolicy>,
+    /// Secrets for pulling images in the namespaces of Bridges, separated by commas.
+    #[arg(long, env = "IMAGE_PULL_SECRETS", value_name = "NAMES", default_value = "")]
+    pub image_pull_secrets: String,
     /// Namespace of the operator itself, where the Lease is that says which of several operators works.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "default")]
     pub namespace: String,
@@ -42,13 +48,47 @@ pub enum LogFormat {
     Json,
 }
 
+/// When an image is pulled, in Kubernetes' words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum PullPolicy {
+    /// Each time a pod starts.
+    Always,
+    /// When the node does not have it.
+    IfNotPresent,
+    /// The node has it, or the pod does not start.
+    Never,
+}
+
+impl PullPolicy {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
 impl Args {
     /// Where to watch.
     pub fn scope(&self) -> Scope {
-        let names: Vec<String> =
-            self.watch_namespaces.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let names = names(&self.watch_namespaces);
         if names.is_empty() { Scope::Cluster } else { Scope::Namespaces(names) }
     }
+
+    /// What the pods of Bridges run.
+    pub fn image(&self) -> RuntimeImage {
+        RuntimeImage {
+            name: self.runtime_image.clone(),
+            pull_policy: self.runtime_image_pull_policy.map(|policy| policy.text().to_owned()),
+            pull_secrets: names(&self.image_pull_secrets),
+        }
+    }
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -71,5 +111,17 @@ mod tests {
         };
         assert_eq!(scope(""), Scope::Cluster);
         assert_eq!(scope("a, b"), Scope::Namespaces(vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn pull_policies_are_written_as_kubernetes_writes_them() {
+        for policy in ["Always", "IfNotPresent", "Never"] {
+            let arguments = ["isthmus-operator", "--runtime-image", "x", "--runtime-image-pull-policy", policy];
+            let image = Args::try_parse_from(arguments).unwrap().image();
+            assert_eq!(image.pull_policy.as_deref(), Some(policy));
+        }
+        let arguments = ["isthmus-operator", "--runtime-image", "x", "--image-pull-secrets", "one,two"];
+        let image = Args::try_parse_from(arguments).unwrap().image();
+        assert_eq!((image.pull_policy, image.pull_secrets), (None, vec!["one".to_owned(), "two".to_owned()]));
     }
 }

@@ -34,10 +34,21 @@ pub struct Inputs<'a> {
     pub bridge: &'a Bridge,
     /// What its pods run.
     pub plan: &'a Plan,
-    /// Image of the pods, unless the Bridge names another.
-    pub image: &'a str,
+    /// What its pods run, unless the Bridge names another image.
+    pub image: &'a RuntimeImage,
     /// Whether the cluster knows `PodMonitor`.
     pub pod_monitors: bool,
+}
+
+/// What the pods of all Bridges run, unless told otherwise, and how it is pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeImage {
+    /// Its reference.
+    pub name: String,
+    /// When it is pulled; `None` leaves that to Kubernetes.
+    pub pull_policy: Option<String>,
+    /// Secrets for pulling it, or the image that a Bridge names.
+    pub pull_secrets: Vec<String>,
 }
 
 /// An object as it should be.

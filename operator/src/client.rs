@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Method, Request, Response, header};
@@ -11,8 +12,12 @@ use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
 
+/// How long a connection may be silent before it counts as dead. A quiet watch hears a bookmark every minute.
+const SILENCE: Duration = Duration::from_secs(180);
+
 /// A client for `config` that counts what it asks.
-pub fn build(config: Config, metrics: Metrics) -> kube::Result<Client> {
+pub fn build(mut config: Config, metrics: Metrics) -> kube::Result<Client> {
+    config.read_timeout.get_or_insert(SILENCE);
     Ok(ClientBuilder::try_from(config)?.with_layer(&Counting { metrics }).build())
 }
 

@@ -7,9 +7,11 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     apply::Applier,
+    build::RuntimeImage,
     figures,
     history::History,
     index::{BridgeKey, Index},
+    kept::KeptRules,
     metrics::Metrics,
     queue::Queue,
     watch::secrets::SecretWatches,
@@ -38,14 +40,16 @@ pub struct Context {
     pub applier: Applier,
     /// When figures were told.
     pub figures: figures::Memory,
+    /// Compiled Rules.
+    pub rules: KeptRules,
     /// What the last revisions held.
     pub history: History,
     /// Publishes events.
     pub recorder: Recorder,
     /// Our own figures.
     pub metrics: Metrics,
-    /// Image of the pods.
-    pub image: String,
+    /// What the pods of Bridges run.
+    pub image: RuntimeImage,
     /// What was found out about the cluster.
     pub cluster: RwLock<Cluster>,
 }

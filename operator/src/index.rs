@@ -235,6 +235,11 @@ impl Index {
         keys
     }
 
+    /// Whether a Bridge exists.
+    pub fn has_bridge(&self, key: &BridgeKey) -> bool {
+        self.namespaces.get(&key.namespace).is_some_and(|namespace| namespace.bridges.contains_key(&key.name))
+    }
+
     /// What is there around a Bridge.
     pub fn neighbourhood(&self, key: &BridgeKey) -> Neighbourhood {
         let mut found = Neighbourhood {
@@ -250,7 +255,7 @@ impl Index {
             found.sinks = namespace.sinks.values().cloned().collect();
             found.sources = namespace.sources.values().cloned().collect();
             found.rules =
-                namespace.rules.values().filter(|rule| namespace.key(&key.namespace, rule) == *key).cloned().collect();
+                namespace.rules.values().filter(|rule| namespace.bridge_of(*rule) == key.name).cloned().collect();
         }
         found
     }
@@ -279,9 +284,9 @@ impl Index {
         ]
     }
 
-    /// What all conditions say: kind, type, status.
-    pub fn conditions(&self) -> Vec<(&'static str, String, String)> {
-        let mut found = Vec::new();
+    /// What all conditions say, as kind, type and status, and how many say so.
+    pub fn conditions(&self) -> HashMap<(&'static str, &str, &str), usize> {
+        let mut found = HashMap::new();
         for namespace in self.namespaces.values() {
             resource::conditions("Bridge", &namespace.bridges, |status| &status.conditions, &mut found);
             resource::conditions("Connector", &namespace.connectors, |status| &status.conditions, &mut found);

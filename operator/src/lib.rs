@@ -14,6 +14,7 @@
 //! | [`index`] | what the API server holds, by Bridge | none |
 //! | [`build`] | the objects that a Bridge needs | none |
 //! | [`status`], [`condition`] | what is to be said, and how it becomes conditions | none |
+//! | [`kept`] | compiled Rules between visits | none |
 //! | [`figures`], [`history`], [`queue`] | when: refreshes, deadlines, visits | a clock |
 //! | [`watch`], [`apply`], [`observe`], [`visit`] | talking to the API server and to pods | yes |
 //! | [`crd`] | whether our definitions are there and new enough | yes |
@@ -33,6 +34,7 @@ pub mod figures;
 mod fixtures;
 pub mod history;
 pub mod index;
+pub mod kept;
 pub mod lease;
 pub mod metrics;
 pub mod names;

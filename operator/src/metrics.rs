@@ -1,6 +1,6 @@
 //! The operator's own figures, in the text format of Prometheus.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -15,6 +15,7 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     visits: Family<VisitLabels, Counter>,
     duration: Histogram,
+    compiled: Counter,
     calls: Family<CallLabels, Counter>,
     queued: Gauge,
     running: Gauge,
@@ -55,6 +56,8 @@ impl Default for Metrics {
         registry.register("reconciles", "Visits to Bridges and to resources without one", visits.clone());
         let duration = Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
         registry.register("reconcile_duration_seconds", "Time that a visit takes", duration.clone());
+        let compiled = Counter::default();
+        registry.register("rules_compiled", "Rules that were compiled and tested", compiled.clone());
         let calls = Family::default();
         registry.register("api_calls", "Requests to the API server", calls.clone());
         let queued = Gauge::default();
@@ -71,6 +74,7 @@ impl Default for Metrics {
             registry: Arc::new(Mutex::new(registry)),
             visits,
             duration,
+            compiled,
             calls,
             queued,
             running,
@@ -89,6 +93,11 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
+    /// So many Rules were compiled.
+    pub fn compiled(&self, rules: u64) {
+        self.compiled.inc_by(rules);
+    }
+
     /// The API server answered a request.
     pub fn called(&self, verb: &'static str, resource: String, code: String) {
         self.calls.get_or_create(&CallLabels { verb, resource, code }).inc();
@@ -105,15 +114,20 @@ impl Metrics {
         self.running.set(running as i64);
     }
 
-    /// How many resources there are, and what their conditions say: kind, type, status.
-    pub fn census(&self, counts: &[(&'static str, usize)], conditions: &[(&'static str, String, String)]) {
+    /// How many resources there are, and what how many of their conditions say: kind, type, status.
+    pub fn census(
+        &self,
+        counts: &[(&'static str, usize)],
+        conditions: &HashMap<(&'static str, &str, &str), usize>,
+    ) {
         for (kind, count) in counts {
             self.resources.get_or_create(&ResourceLabels { kind }).set(*count as i64);
         }
         self.conditions.clear();
-        for (kind, condition, status) in conditions {
-            let labels = ConditionLabels { kind, r#type: condition.clone(), status: status.clone() };
-            self.conditions.get_or_create(&labels).inc();
+        for ((kind, condition, status), count) in conditions {
+            let labels =
+                ConditionLabels { kind, r#type: (*condition).to_owned(), status: (*status).to_owned() };
+            self.conditions.get_or_create(&labels).set(*count as i64);
         }
     }
 

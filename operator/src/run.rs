@@ -32,7 +32,7 @@ use crate::{
 /// Visits at the same time.
 const WORKERS: usize = 4;
 /// How often the cluster is looked at for definitions and optional kinds.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(20);
 /// The same while definitions are missing.
 const WAIT: Duration = Duration::from_secs(2);
 /// How long visits may take to end.
@@ -136,10 +136,11 @@ async fn work(
         queue,
         applier: crate::apply::Applier::default(),
         figures: crate::figures::Memory::default(),
+        rules: crate::kept::KeptRules::default(),
         history: crate::history::History::default(),
         recorder: Recorder::new(client.clone(), reporter),
         metrics,
-        image: args.runtime_image.clone(),
+        image: args.image(),
         cluster: RwLock::new(cluster),
     });
     tasks.spawn(keep_looking(Arc::clone(&context), watches, has_pod_monitors));
@@ -231,6 +232,7 @@ async fn lead(context: &Arc<Context>, mut election: Election, progress: &Progres
             if tokio::time::timeout(FAREWELL, workers).await.is_err() {
                 tracing::warn!("visits did not end in time");
             }
+            context.rules.clear();
             over
         } else {
             tokio::select! {
@@ -262,7 +264,7 @@ async fn work_off(context: Arc<Context>, progress: Progress, term: CancellationT
             while let Some(key) = term.run_until_cancelled(context.queue.next()).await {
                 let begun = Instant::now();
                 let result = term.run_until_cancelled(visit(&context, &key)).await;
-                let kind = if context.index.lock().neighbourhood(&key).bridge.is_some() { "Bridge" } else { "Orphans" };
+                let kind = if context.index.lock().has_bridge(&key) { "Bridge" } else { "Orphans" };
                 match result {
                     None => {
                         // The term is over in the middle of it: whoever leads next starts with all of them.

@@ -37,6 +37,8 @@ use crate::{
     },
 };
 
+/// How long what passes by itself (an API server that is away, a conflict) is tried again before anything is said.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Until the next visit when all is as it should be.
 const SETTLED: Duration = Duration::from_secs(30);
 /// Until the next one while something is on its way.
@@ -86,15 +88,27 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
     }
     let present = secrets.present();
     let resources = resources::gather(&around, &present);
-    let rendered =
-        isthmus_plan::render_borrowed(&resources, &Options { bridge: Some((key.namespace.clone(), key.name.clone())) });
+    let options = Options { bridge: Some((key.namespace.clone(), key.name.clone())) };
+    let rendered = context.rules.with(key, |rules| {
+        let before = rules.compiled();
+        let rendered = isthmus_plan::render_kept(&resources, &options, rules);
+        context.metrics.compiled(rules.compiled() - before);
+        rendered
+    });
     let diagnoses = Diagnoses::of(&around, &rendered.findings);
     let mut failure = None;
     let mut blocked = blocked(&around, &diagnoses, &secrets);
     let mut fresh = around.children.clone();
     if let (None, Some(bridge), Some(plan)) = (&blocked, bridge_of(&around), &rendered.plan) {
         match apply(context, key, bridge, plan, &mut fresh).await {
-            Ok(()) => pods::tell(context, &around.pods, &plan.revision, &secrets.version()).await?,
+            Ok(()) => {
+                context.applier.succeeded(key);
+                pods::tell(context, &around.pods, &plan.revision, &secrets.version()).await?;
+            }
+            // Not worth a word yet: what was said before still holds.
+            Err(Failure::Apply(error)) if error.is_passing() && context.applier.failed(key) < PATIENCE => {
+                return Err(error.into());
+            }
             Err(error) => {
                 blocked = Some(Blocked::Failed(verdict_of(&error)));
                 failure = Some(error);
@@ -236,6 +250,8 @@ async fn apply(
         .collect();
     for (place, child) in unwanted {
         context.applier.remove(&context.client, owner, &child).await.map_err(Failure::Apply)?;
+        // No watch tells of it when its kind is gone from the cluster.
+        context.index.lock().remove_child(place.0, &key.namespace, &place.1);
         children.remove(&place);
     }
     Ok(())

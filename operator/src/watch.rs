@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -21,7 +22,8 @@ use kube::{
     core::DynamicObject,
     runtime::{
         WatchStreamExt as _,
-        watcher::{self, Config, Event},
+        utils::Backoff,
+        watcher::{self, Config, DefaultBackoff, Event},
     },
 };
 use serde::de::DeserializeOwned;
@@ -207,7 +209,7 @@ impl Watches {
         namespace: Option<String>,
         what: &str,
     ) {
-        let mut events = watcher::watcher(api, config).default_backoff().boxed();
+        let mut events = watcher::watcher(api, config).backoff(Patience::default()).boxed();
         let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
         let mut synced = false;
         loop {
@@ -252,6 +254,27 @@ impl Watches {
                 self.queue.add(key, SETTLE);
             }
         }
+    }
+}
+
+/// More and more patience with an API server that is away or busy, but not so much that changes wait long once it is back.
+#[derive(Default)]
+struct Patience(DefaultBackoff);
+
+/// The longest pause before a watch starts over.
+const LONGEST: Duration = Duration::from_secs(10);
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST))
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.0.reset();
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`kubectl`] drives the program that users have; [`api`] asks the API server directly where a
 //!   test looks at something every few milliseconds;
 //! * [`audit`] reads what a client did, from the API server's own log;
+//! * [`faults`] stands between a client and the API server and plays the faults of one;
 //! * [`namespace`] is where one test lives, [`pod`] what runs there;
 //! * [`kubelet`] does for pods what a node would: volumes, processes, probes, status. It has no
 //!   containers, no networks and no Services with endpoints behind them;
@@ -15,6 +16,7 @@ pub mod api;
 pub mod audit;
 pub mod control_plane;
 pub mod credentials;
+pub mod faults;
 pub mod kubectl;
 pub mod kubelet;
 pub mod namespace;
@@ -23,6 +25,7 @@ pub mod pod;
 
 pub use self::api::Api;
 pub use self::control_plane::ControlPlane;
+pub use self::faults::Faults;
 pub use self::kubectl::Kubectl;
 pub use self::namespace::Namespace;
 pub use self::node::Node;

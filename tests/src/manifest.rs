@@ -26,6 +26,26 @@ impl Resource {
         Self { name: name.to_owned(), ..self }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its kind, as paths of the API server write it.
+    pub fn plural(&self) -> String {
+        format!("{}s", self.kind.to_lowercase())
+    }
+
+    /// The object.
+    pub fn object(&self) -> Value {
+        json!({
+            "apiVersion": "isthmus.dev/v1alpha1",
+            "kind": self.kind,
+            "metadata": {"name": self.name},
+            "spec": self.spec,
+        })
+    }
+
     /// Sets a field of the spec by its dotted path (`buffer.perPartitionLimit`).
     #[must_use]
     pub fn with(mut self, path: &str, value: impl Into<Value>) -> Self {
@@ -61,13 +81,7 @@ impl Resource {
 
 impl Display for Resource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let document = json!({
-            "apiVersion": "isthmus.dev/v1alpha1",
-            "kind": self.kind,
-            "metadata": {"name": self.name},
-            "spec": self.spec,
-        });
-        write!(formatter, "{document:#}")
+        write!(formatter, "{:#}", self.object())
     }
 }
 

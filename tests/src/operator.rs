@@ -10,7 +10,7 @@ use anyhow::{anyhow, ensure};
 use serde_json::json;
 
 use crate::condition::eventually;
-use crate::kubernetes::ControlPlane;
+use crate::kubernetes::{ControlPlane, Faults};
 use crate::kubernetes::audit::Entry;
 use crate::process::Process;
 use crate::{Result, helm, isthmus, port};
@@ -54,13 +54,27 @@ pub fn install(control_plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
+/// Writes a kubeconfig with the operator's service account.
+pub fn credentials(control_plane: &ControlPlane, name: &str) -> Result<PathBuf> {
+    let kubectl = control_plane.kubectl().in_namespace(NAMESPACE);
+    let token = kubectl.run(&["create", "token", ACCOUNT, "--duration=24h"])?;
+    control_plane.credentials().kubeconfig_with_token(name, token.trim())
+}
+
 impl Operator {
     /// Starts a replica of this name that watches all namespaces and gives its pods this image.
     /// Returns before it leads or serves.
     pub fn start(control_plane: &ControlPlane, name: &str, image: &str) -> Result<Self> {
-        let kubectl = control_plane.kubectl().in_namespace(NAMESPACE);
-        let token = kubectl.run(&["create", "token", ACCOUNT, "--duration=24h"])?;
-        let kubeconfig = control_plane.credentials().kubeconfig_with_token(name, token.trim())?;
+        Self::start_with(&credentials(control_plane, name)?, name, image)
+    }
+
+    /// The same with an API server that has faults.
+    pub fn start_behind(control_plane: &ControlPlane, faults: &Faults, name: &str, image: &str) -> Result<Self> {
+        let kubeconfig = control_plane.credentials().kubeconfig_of_proxy(&format!("{name}-behind"), &faults.url())?;
+        Self::start_with(&kubeconfig, name, image)
+    }
+
+    fn start_with(kubeconfig: &Path, name: &str, image: &str) -> Result<Self> {
         let admin = format!("127.0.0.1:{}", port::free()?);
         let mut command = Command::new(binary()?);
         command
@@ -85,11 +99,18 @@ impl Operator {
         })
     }
 
-    /// A metric, summed over its labels.
+    /// What `/readyz` answers: code and text.
+    pub fn readiness(&self) -> Result<(u16, String)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(format!("http://{}/readyz", self.admin)).call()?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
+    }
+
+    /// A metric, summed over its labels, or over those that follow the ones given (`calls{verb="apply"`).
     pub fn metric(&self, name: &str) -> Result<f64> {
         let text = ureq::get(format!("http://{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
         let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-        let samples = samples.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit(' ').next());
+        let samples = samples.filter(|rest| rest.starts_with(['{', ' ', ','])).filter_map(|rest| rest.rsplit(' ').next());
         samples.map(|value| Ok(value.parse::<f64>()?)).sum()
     }
 

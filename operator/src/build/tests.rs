@@ -10,7 +10,15 @@ const SQL: &str = r#"SELECT payload.speed AS speed FROM "vehicles/+" WHERE paylo
 fn built(spec: &Value, rules: Vec<isthmus_api::Rule>, pod_monitors: bool) -> Vec<Desired> {
     let bridge = fixtures::bridge(spec);
     let plan = fixtures::plan(&bridge, rules);
-    children(&Inputs { bridge: &bridge, plan: &plan, image: "isthmus.test/runtime:1", pod_monitors }).unwrap()
+    children(&Inputs { bridge: &bridge, plan: &plan, image: &image(&[]), pod_monitors }).unwrap()
+}
+
+fn image(pull_secrets: &[&str]) -> RuntimeImage {
+    RuntimeImage {
+        name: "isthmus.test/runtime:1".to_owned(),
+        pull_policy: Some("Never".to_owned()),
+        pull_secrets: pull_secrets.iter().map(|name| (*name).to_owned()).collect(),
+    }
 }
 
 fn by_kind(children: &[Desired]) -> BTreeMap<&str, &Value> {
@@ -66,6 +74,23 @@ fn one_pod_needs_no_disruption_budget() {
     };
     assert!(!has_budget(1));
     assert!(has_budget(2));
+}
+
+#[test]
+fn pull_policy_is_that_of_our_image_and_pull_secrets_are_for_any() {
+    let pod = |spec: &Value| {
+        let bridge = fixtures::bridge(spec);
+        let plan = fixtures::plan(&bridge, Vec::new());
+        let image = image(&["registry", "mirror"]);
+        let children = children(&Inputs { bridge: &bridge, plan: &plan, image: &image, pod_monitors: false }).unwrap();
+        by_kind(&children)["Deployment"]["spec"]["template"]["spec"].clone()
+    };
+    let (ours, own) = (pod(&json!({})), pod(&json!({"image": "registry.test/own:2"})));
+    assert_eq!(ours["containers"][0]["imagePullPolicy"], "Never");
+    assert_eq!(own["containers"][0]["imagePullPolicy"], Value::Null);
+    for pod in [ours, own] {
+        assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}, {"name": "mirror"}]));
+    }
 }
 
 #[test]

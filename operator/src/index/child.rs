@@ -4,7 +4,10 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{BridgeKey, resource::is_newer};
+use super::{
+    BridgeKey,
+    resource::{is_newer, slim},
+};
 use crate::names;
 
 /// What we make for a Bridge, in the order in which it is made.
@@ -91,7 +94,7 @@ impl Child {
     /// Takes what a watch or a write gave.
     pub fn read(kind: ChildKind, object: DynamicObject) -> Self {
         let DynamicObject { types: _, mut metadata, mut data } = object;
-        metadata.managed_fields = None;
+        slim(&mut metadata);
         if kind == ChildKind::ConfigMap {
             digest(&mut data);
         }

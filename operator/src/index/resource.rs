@@ -3,7 +3,11 @@
 //! A stored object that does not parse (the schema was another one when it was stored) must not end a watch. It
 //! keeps its place here, with what can be read of it, and gets a condition that says so.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Debug,
+    sync::Arc,
+};
 
 use isthmus_api::{Bridge, Connector, Rule, Sink, Source};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -12,6 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Namespace;
+
+/// Where kubectl keeps a copy of what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The resources of a kind in one namespace, by name.
 pub type Table<K> = BTreeMap<String, Stored<K>>;
@@ -69,14 +76,16 @@ impl<K> Clone for Stored<K> {
 impl<K: Kind> Stored<K> {
     /// Parses what a watch or a write gave.
     pub fn read(object: DynamicObject) -> Self {
-        let DynamicObject { types, mut metadata, data } = object;
-        // Who set which field is of no interest here and the largest part of many objects.
-        metadata.managed_fields = None;
-        let parsed = whole(&metadata, &data).and_then(serde_json::from_value);
-        drop(types);
-        match parsed {
+        let DynamicObject { types: _, mut metadata, mut data } = object;
+        slim(&mut metadata);
+        match complete(&mut data, &metadata).and_then(|()| K::deserialize(&data)) {
             Ok(parsed) => Self::Parsed(Arc::new(parsed)),
-            Err(error) => Self::Unreadable(Arc::new(Unreadable { metadata, data, message: error.to_string() })),
+            Err(error) => {
+                if let Some(object) = data.as_object_mut() {
+                    object.remove("metadata");
+                }
+                Self::Unreadable(Arc::new(Unreadable { metadata, data, message: error.to_string() }))
+            }
         }
     }
 
@@ -130,16 +139,18 @@ impl<K: Kind> Stored<K> {
 }
 
 /// What the conditions of a kind say, for the metrics.
-pub(super) fn conditions<K>(
+pub(super) fn conditions<'a, K>(
     kind: &'static str,
-    table: &Table<K>,
-    of: impl Fn(&K::Status) -> &Vec<Condition>,
-    into: &mut Vec<(&'static str, String, String)>,
+    table: &'a Table<K>,
+    of: impl Fn(&'a K::Status) -> &'a Vec<Condition>,
+    into: &mut HashMap<(&'static str, &'a str, &'a str), usize>,
 ) where
-    K: Kind + HasStatus,
+    K: Kind + HasStatus<Status: 'a>,
 {
     for status in table.values().filter_map(Stored::object).filter_map(|object| object.status()) {
-        into.extend(of(status).iter().map(|condition| (kind, condition.type_.clone(), condition.status.clone())));
+        for condition in of(status) {
+            *into.entry((kind, condition.type_.as_str(), condition.status.as_str())).or_default() += 1;
+        }
     }
 }
 
@@ -150,13 +161,21 @@ pub(super) fn is_newer(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     one.uid == other.uid && version(one) > version(other)
 }
 
-/// The object in one piece, as the types are declared.
-fn whole(metadata: &ObjectMeta, data: &Value) -> serde_json::Result<Value> {
-    let mut whole = data.clone();
-    if let Some(object) = whole.as_object_mut() {
+/// Drops what is of no interest here and the largest part of many objects: who set which field, and kubectl's copy of
+/// the manifest.
+pub(super) fn slim(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// Puts the object in one piece, as the types are declared.
+fn complete(data: &mut Value, metadata: &ObjectMeta) -> serde_json::Result<()> {
+    if let Some(object) = data.as_object_mut() {
         object.insert("metadata".to_owned(), serde_json::to_value(metadata)?);
     }
-    Ok(whole)
+    Ok(())
 }
 
 fn reference<'a>(spec: &'a Value, field: &str) -> &'a str {

@@ -1,5 +1,7 @@
 //! What ready pods report → `Programmed`, `Connected` and figures.
 
+use std::collections::HashMap;
+
 use isthmus_api::{rule::RuleStatistics, sink::SinkStatistics, source::SourceStatistics};
 use jiff::{SignedDuration, Timestamp};
 
@@ -132,10 +134,11 @@ pub fn of_source(answers: &[Answer], name: &str) -> SourceStatistics {
     sum
 }
 
-/// Figures of a Rule over all pods.
-pub fn of_rule(answers: &[Answer], name: &str) -> RuleStatistics {
-    let mut sum = RuleStatistics::default();
-    for rule in reports(answers).flat_map(|report| &report.rules).filter(|rule| rule.name == name) {
+/// Figures of all Rules over all pods, by name: there may be thousands, so none is looked for.
+pub fn of_rules(answers: &[Answer]) -> HashMap<&str, RuleStatistics> {
+    let mut sums: HashMap<&str, RuleStatistics> = HashMap::new();
+    for rule in reports(answers).flat_map(|report| &report.rules) {
+        let sum = sums.entry(&rule.name).or_default();
         sum.matched += rule.matched;
         sum.passed += rule.passed;
         sum.failed += rule.failed_exception;
@@ -143,7 +146,7 @@ pub fn of_rule(answers: &[Answer], name: &str) -> RuleStatistics {
         sum.actions_success += rule.actions_success;
         sum.actions_failed += rule.actions_failed;
     }
-    sum
+    sums
 }
 
 #[cfg(test)]

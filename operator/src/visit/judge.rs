@@ -1,11 +1,10 @@
 //! From one visit's facts to the verdicts of each resource. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use isthmus_api::Rule;
 use isthmus_plan::Plan;
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use crate::{
     condition::{Holds, Verdict, kind, reason},
@@ -167,10 +166,21 @@ impl Judgement<'_> {
         ]
     }
 
-    pub(super) fn rule(&self, name: &str, rule: Option<&Rule>, diagnosis: &Diagnosis) -> Verdicts {
+    /// Names of the Rules in the plan.
+    pub(super) fn planned_rules(&self) -> HashSet<&str> {
+        self.plan.into_iter().flat_map(|plan| &plan.rules).map(|rule| rule.name.as_str()).collect()
+    }
+
+    pub(super) fn rule(
+        &self,
+        name: &str,
+        rule: Option<&Rule>,
+        planned: &HashSet<&str>,
+        diagnosis: &Diagnosis,
+    ) -> Verdicts {
         let accepted = self.accepted("Rule", diagnosis);
-        let in_plan = |rule: &Rule| self.plan.is_some_and(|plan| plan.rule(&rule.name_any()).is_some());
-        let mut programmed = self.programmed(diagnosis, Part::Rule(name), rule.is_some_and(in_plan));
+        let mut programmed =
+            self.programmed(diagnosis, Part::Rule(name), rule.is_some() && planned.contains(name));
         let disabled = rule.is_some_and(|rule| !rule.spec.enabled);
         if disabled && programmed.holds == Holds::True {
             programmed = Verdict::yes(

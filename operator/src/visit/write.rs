@@ -1,7 +1,7 @@
 //! Writes the statuses of all resources of a Bridge: those that differ from what is there, and no others. A change of
 //! `Ready` is told as an event as well.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
 use isthmus_api::{BridgeStatus, RuleStatus, SinkStatus, SourceStatus, Status, bridge::Endpoint};
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
@@ -70,21 +70,33 @@ pub(super) async fn all(
         })
         .await?;
     }
-    let writes: Vec<_> = around
-        .rules
-        .iter()
-        .map(|stored| async move {
-            let verdicts =
-                judgement.rule(stored.name(), stored.object().map(AsRef::as_ref), &diagnoses.of_resource(stored));
-            write(context, stored, &verdicts, judgement, |before: &RuleStatus| {
-                let figures = pods::of_rule(judgement.answers, stored.name());
-                let statistics = refresh(context, stored, before.statistics, figures, judgement);
-                RuleStatus { statistics, ..before.clone() }
-            })
-            .await
-        })
-        .collect();
-    stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
+    rules(context, around, diagnoses, judgement).await
+}
+
+/// The statuses of Rules, of which there may be thousands: of those that have nothing to say nothing is kept.
+async fn rules(
+    context: &Context,
+    around: &Neighbourhood,
+    diagnoses: &Diagnoses,
+    judgement: &Judgement<'_>,
+) -> Result<(), VisitError> {
+    let (planned, figures) = (judgement.planned_rules(), pods::of_rules(judgement.answers));
+    let mut writes = FuturesUnordered::new();
+    for stored in &around.rules {
+        let rule = stored.object().map(AsRef::as_ref);
+        let verdicts = judgement.rule(stored.name(), rule, &planned, &diagnoses.of_resource(stored));
+        let change = change(stored, &verdicts, judgement, |before: &RuleStatus| {
+            let figures = figures.get(stored.name()).copied().unwrap_or_default();
+            let statistics = refresh(context, stored, before.statistics, figures, judgement);
+            RuleStatus { statistics, ..before.clone() }
+        });
+        let Some(change) = change else { continue };
+        if writes.len() >= AT_ONCE {
+            writes.next().await.transpose()?;
+        }
+        writes.push(send(context, stored, change));
+    }
+    writes.try_collect().await
 }
 
 /// Sinks and Sources of a Connector.
@@ -172,6 +184,12 @@ macro_rules! has_conditions {
 
 has_conditions!(BridgeStatus, Status, SinkStatus, SourceStatus, RuleStatus);
 
+/// A status as it is and as it should be.
+struct Change<S> {
+    before: S,
+    after: S,
+}
+
 /// Writes the status of one resource, if it is not there already. `rest` gives what is in it besides conditions.
 async fn write<K>(
     context: &Context,
@@ -183,6 +201,22 @@ async fn write<K>(
 where
     K: Kind + HasStatus<Status: HasConditions>,
 {
+    match change(stored, verdicts, judgement, rest) {
+        Some(change) => send(context, stored, change).await,
+        None => Ok(()),
+    }
+}
+
+/// What there is to write, if anything.
+fn change<K>(
+    stored: &Stored<K>,
+    verdicts: &Verdicts,
+    judgement: &Judgement<'_>,
+    rest: impl FnOnce(&K::Status) -> K::Status,
+) -> Option<Change<K::Status>>
+where
+    K: Kind + HasStatus<Status: HasConditions>,
+{
     let before: K::Status = match stored {
         Stored::Parsed(object) => object.status().cloned().unwrap_or_default(),
         Stored::Unreadable(object) => serde_json::from_value(object.data["status"].clone()).unwrap_or_default(),
@@ -191,9 +225,14 @@ where
     let verdicts: Vec<(&str, &Verdict)> = verdicts.iter().map(|(kind, verdict)| (*kind, verdict)).collect();
     let mut after = rest(&before);
     after.set(generation, update(before.conditions(), &verdicts, generation, judgement.now));
-    if after == before {
-        return Ok(());
-    }
+    (after != before).then_some(Change { before, after })
+}
+
+async fn send<K>(context: &Context, stored: &Stored<K>, change: Change<K::Status>) -> Result<(), VisitError>
+where
+    K: Kind + HasStatus<Status: HasConditions>,
+{
+    let Change { before, after } = change;
     let failed = |source: kube::Error| VisitError::Status {
         kind: K::kind(&()).into_owned(),
         name: stored.name().to_owned(),

@@ -107,7 +107,7 @@ async fn follow(
 ) {
     let api: Api<core::Secret> = Api::namespaced(client, &name.0);
     let config = Config::default().fields(&format!("metadata.name={}", name.1));
-    let mut events = watcher::watcher(api, config).default_backoff().boxed();
+    let mut events = watcher::watcher(api, config).backoff(super::Patience::default()).boxed();
     let mut seen = None;
     loop {
         let told = match events.try_next().await {

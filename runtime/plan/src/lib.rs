@@ -10,6 +10,7 @@
 //! * [`resources`]: the resources that a plan is rendered from.
 //! * [`render()`]: checks what one resource cannot know about itself (references, SQL, templates) and builds the
 //!   plan out of everything that passes. A resource with an error is left out; the rest runs.
+//! * [`rules`]: compiled Rules, kept for the next rendering.
 //! * [`finding`]: what is wrong, on which resource, at which field, and what to do.
 //! * [`mod@diff`]: which parts of two plans differ, by name.
 //!
@@ -22,9 +23,11 @@ pub mod finding;
 mod render;
 pub mod resources;
 pub mod revision;
+pub mod rules;
 
 pub use diff::{Changes, Diff};
 pub use document::Plan;
 pub use finding::{Finding, Severity};
-pub use render::{Options, Rendered, render, render_borrowed};
+pub use render::{Options, Rendered, render, render_kept};
 pub use resources::{Borrowed, Resources};
+pub use rules::RuleCache;

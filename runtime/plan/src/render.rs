@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 
 use crate::{
-    Borrowed, Finding, Plan, Resources, Severity,
+    Borrowed, Finding, Plan, Resources, RuleCache, Severity,
     document::Rule as PlanRule,
     resources::{index, reference},
     revision,
@@ -70,11 +70,19 @@ impl Scope<'_> {
 /// Resources of other Bridges are not looked at, except that a reference to a Bridge that does not exist is a
 /// finding in every plan. A named Bridge that does not exist gives findings and no plan.
 pub fn render(resources: &Resources, options: &Options) -> Rendered {
-    render_borrowed(&Borrowed::from(resources), options)
+    render_kept(&Borrowed::from(resources), options, &mut RuleCache::default())
 }
 
-/// The same for resources that stay where they are.
-pub fn render_borrowed(resources: &Borrowed<'_>, options: &Options) -> Rendered {
+/// The same for resources that stay where they are and are rendered again and again: Rules that `rules` knows from the
+/// last time are not compiled again.
+pub fn render_kept(resources: &Borrowed<'_>, options: &Options, rules: &mut RuleCache) -> Rendered {
+    rules.begin();
+    let rendered = render_all(resources, options, rules);
+    rules.end();
+    rendered
+}
+
+fn render_all(resources: &Borrowed<'_>, options: &Options, cache: &mut RuleCache) -> Rendered {
     let mut findings = Vec::new();
     let chosen = bridge::choose(resources, options, &mut findings);
     let (namespace, name) = match (chosen, &options.bridge) {
@@ -105,7 +113,8 @@ pub fn render_borrowed(resources: &Borrowed<'_>, options: &Options) -> Rendered 
         sinks: sinks.iter().map(|sink| (sink.name.as_str(), sink)).collect(),
         sources: sources.iter().map(|source| source.name.as_str()).collect::<BTreeSet<_>>(),
     };
-    let rules: Vec<PlanRule> = rules.into_iter().filter_map(|rule| rule::render(rule, &accepted, &mut scope)).collect();
+    let rules: Vec<PlanRule> =
+        rules.into_iter().filter_map(|rule| rule::render(rule, &accepted, &mut scope, cache)).collect();
 
     let findings = scope.findings;
     let plan = bridge.map(|bridge| {

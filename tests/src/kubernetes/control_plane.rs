@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::audit::Audit;
@@ -20,7 +21,7 @@ const START: Duration = Duration::from_secs(120);
 
 /// The controllers that matter where pods are processes of the test; a node's health, its taints
 /// and its volumes are nobody's business here.
-const CONTROLLERS: [&str; 10] = [
+const CONTROLLERS: [&str; 11] = [
     "deployment-controller",
     "replicaset-controller",
     "statefulset-controller",
@@ -31,6 +32,7 @@ const CONTROLLERS: [&str; 10] = [
     "namespace-controller",
     "serviceaccount-controller",
     "root-ca-certificate-publisher-controller",
+    "horizontal-pod-autoscaler-controller",
 ];
 
 /// Whom the control plane serves.
@@ -129,6 +131,20 @@ impl ControlPlane {
     /// The kubeconfig of an administrator.
     pub fn kubeconfig(&self) -> &Path {
         &self.admin
+    }
+
+    /// Makes etcd forget everything but the newest version of each object, as it does with time: whoever wants to go on
+    /// from an older one is refused.
+    pub fn compact(&self) -> Result<()> {
+        let call = |what: &str, body: Value| -> Result<Value> {
+            let url = format!("http://127.0.0.1:{}/v3/kv/{what}", self.etcd_port);
+            Ok(serde_json::from_str(&ureq::post(url).send(body.to_string())?.body_mut().read_to_string()?)?)
+        };
+        // The key is any; what counts is the revision in the answer.
+        let found = call("range", json!({"key": "AA==", "limit": 1}))?;
+        let revision = found["header"]["revision"].as_str().with_context(|| format!("no revision: {found}"))?;
+        call("compaction", json!({"revision": revision, "physical": true}))?;
+        Ok(())
     }
 
     /// Kills the API server, so that every watch breaks off. etcd keeps what it holds.
@@ -237,6 +253,7 @@ fn start_controllers(site: Site, credentials: &Credentials) -> Result<Process> {
         format!("--controllers={}", site.controllers()),
         format!("--root-ca-file={}", credentials.file("ca.crt").display()),
         "--leader-elect=false".to_owned(),
+        "--horizontal-pod-autoscaler-sync-period=2s".to_owned(),
         "--secure-port=0".to_owned(),
         // Its default of 20 requests a second spends seconds on start-up alone.
         "--kube-api-qps=200".to_owned(),

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Result;
 use crate::process::Process;
@@ -46,13 +46,21 @@ impl Credentials {
 
     /// Writes a kubeconfig with this token, for example a service account's.
     pub fn kubeconfig_with_token(&self, name: &str, token: &str) -> Result<PathBuf> {
+        let cluster = json!({"server": self.server, "certificate-authority": self.file("ca.crt")});
+        self.write(name, &cluster, &json!({"token": token}))
+    }
+
+    /// Writes a kubeconfig for a proxy at this address, which has credentials of its own.
+    pub fn kubeconfig_of_proxy(&self, name: &str, url: &str) -> Result<PathBuf> {
+        self.write(name, &json!({"server": url}), &json!({}))
+    }
+
+    fn write(&self, name: &str, cluster: &Value, user: &Value) -> Result<PathBuf> {
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {
-                "server": self.server, "certificate-authority": self.file("ca.crt"),
-            }}],
-            "users": [{"name": name, "user": {"token": token}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": name, "user": user}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": name}}],
             "current-context": "test",
         });

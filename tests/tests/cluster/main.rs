@@ -4,11 +4,14 @@
 //! Two control planes serve most tests, each in a namespace of its own: one with an operator and a
 //! node, one where nobody acts but the test. A test that hurts them starts its own.
 
+mod bad_input;
 mod children;
 mod definitions;
 mod deletion;
 mod examples;
+mod faults;
 mod fleet;
+mod many;
 mod node;
 mod outage;
 mod quick_start;
@@ -21,3 +24,4 @@ mod scale;
 mod schema;
 mod secrets;
 mod shared;
+mod upgrade;

@@ -2,17 +2,20 @@
 //!
 //! These tests hurt what others share, so each has a control plane of its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
 use isthmus_tests::Result;
-use isthmus_tests::condition::eventually;
+use isthmus_tests::condition::{eventually, throughout};
 use isthmus_tests::kubernetes::ControlPlane;
 use isthmus_tests::kubernetes::kubelet::Kubelet;
 use isthmus_tests::operator::{self, NAMESPACE, Operator};
 
 use crate::fleet::{self, Fleet};
 use crate::shared::{self, PATIENCE, RUNTIME_IMAGE};
+
+/// How long the API server is away.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// A control plane with the definitions and the operator's rights.
 fn control_plane() -> Result<ControlPlane> {
@@ -91,15 +94,20 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     };
     let before = Fleet::attach(&control_plane, &name, &topic)?.pods(1)?;
     control_plane.stop_api_server()?;
-    for _ in 0..20 {
+    let mut published = 0;
+    throughout("data flows", AWAY, || {
         before[0].publish("meanwhile")?;
-    }
-    ensure!(operator.process_mut().is_running()?, "the operator ended:\n{}", operator.process().output());
+        published += 1;
+        Ok(operator.process_mut().is_running()?)
+    })
+    .with_context(|| format!("the operator:\n{}", operator.process().output()))?;
     control_plane.start_api_server()?;
     let fleet = Fleet::attach(&control_plane, &name, &topic)?;
-    assert_eq!(fleet.kafka.read_all(&fleet.topic)?.len(), 20);
+    assert_eq!(fleet.kafka.read_all(&fleet.topic)?.len(), published);
+    let returned = Instant::now();
     fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
+    println!("{published} messages while the API server was away for {AWAY:?}; an edit took {:?} then", returned.elapsed());
     before[0].publish("after")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     assert_eq!(fleet.pods(1)?, before, "the same pod, not restarted");

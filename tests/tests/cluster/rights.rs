@@ -15,7 +15,7 @@ use crate::fleet::{self, Fleet};
 use crate::shared::{self, PATIENCE, RUNTIME_IMAGE};
 
 /// A definition as small as can be: the operator looks for the kind, and makes an object of it.
-const POD_MONITORS: &str = r"
+pub(crate) const POD_MONITORS: &str = r"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:

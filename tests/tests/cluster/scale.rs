@@ -1,9 +1,9 @@
 //! The number of pods, and changes that need new ones.
 
 use anyhow::Context as _;
-use isthmus_tests::Result;
 use isthmus_tests::condition::{eventually, throughout};
 use isthmus_tests::manifest;
+use isthmus_tests::{Result, environment};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -37,6 +37,40 @@ fn kubectl_scale_adds_and_removes_pods() -> Result<()> {
         anyhow::ensure!(budgets["items"].as_array().is_some_and(Vec::is_empty), "{budgets}");
         Ok::<_, anyhow::Error>(())
     })
+}
+
+#[test]
+fn autoscaler_of_the_sample_finds_its_pods_and_owns_their_number() -> Result<()> {
+    let fleet = Fleet::new("hpa")?;
+    let kubectl = fleet.namespace.kubectl();
+    let sample = environment::checkout("examples/autoscaling-hpa.yaml").display().to_string();
+    kubectl.run(&["apply", "-f", &sample])?;
+    fleet.wait("bridges", "fleet", "Ready", "True")?;
+    // Two is the least that the sample allows, and one what a Bridge has by default.
+    fleet.pods(2)?;
+    let autoscaler = |kind: &str| -> Result<Value> {
+        let object = fleet.namespace.other("autoscaling/v2", "horizontalpodautoscalers/fleet")?;
+        let conditions = object["status"]["conditions"].as_array();
+        let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
+        condition.cloned().with_context(|| format!("no {kind}: {:#}", object["status"]))
+    };
+    // It found the scale, and the pods by its selector. What is missing is the metrics API, which no test has.
+    eventually("the autoscaler asks for metrics", PATIENCE, || {
+        let (able, active) = (autoscaler("AbleToScale")?, autoscaler("ScalingActive")?);
+        let asks = able["status"] == "True" && active["reason"] == "FailedGetResourceMetric";
+        anyhow::ensure!(asks, "{able} {active}");
+        let message = active["message"].as_str().unwrap_or_default();
+        anyhow::ensure!(message.contains("metrics"), "{message}");
+        Ok::<_, anyhow::Error>(())
+    })?;
+    // The sample again does not take the number back.
+    let before = fleet.namespace.object("bridges", "fleet")?;
+    kubectl.run(&["apply", "-f", &sample])?;
+    let after = fleet.namespace.object("bridges", "fleet")?;
+    assert_eq!((&after["spec"], &after["metadata"]["generation"]), (&before["spec"], &before["metadata"]["generation"]));
+    assert_eq!(after["spec"]["replicas"], 2);
+    let pods = fleet.pods(2)?;
+    throughout("there are two pods", Duration::from_secs(3), || Ok(fleet.pods(2)? == pods))
 }
 
 #[test]

@@ -52,13 +52,14 @@ pub(crate) fn operator() -> Result<&'static Operator> {
 }
 
 /// Something that is started when first asked for, or the reason why that failed.
-type Once<T> = OnceLock<std::result::Result<T, String>>;
+pub(crate) type Once<T> = OnceLock<std::result::Result<T, String>>;
 
-fn once<T>(cell: &'static Once<T>, start: impl FnOnce() -> Result<T>) -> Result<&'static T> {
+pub(crate) fn once<T>(cell: &'static Once<T>, start: impl FnOnce() -> Result<T>) -> Result<&'static T> {
     cell.get_or_init(|| start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|error| anyhow!("{error}"))
 }
 
-fn start() -> Result<ControlPlane> {
+/// A control plane with the definitions.
+pub(crate) fn start() -> Result<ControlPlane> {
     let control_plane = ControlPlane::start()?;
     install(&control_plane)?;
     Ok(control_plane)

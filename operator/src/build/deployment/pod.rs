@@ -8,8 +8,8 @@ use isthmus_api::{
 };
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext,
-        PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction, Sysctl, Toleration,
+        Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference,
+        PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction, Sysctl, Toleration,
         TopologySpreadConstraint,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
@@ -41,6 +41,7 @@ pub(super) fn spec(inputs: &Inputs<'_>) -> PodSpec {
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(FAREWELL + grace + MARGIN),
         security_context: Some(pod_security(bridge)),
+        image_pull_secrets: some(inputs.image.pull_secrets.iter().map(pull_secret).collect()),
         containers: vec![container(inputs)],
         volumes: Some(volumes::volumes(inputs)),
         tolerations: some(settings.tolerations.iter().map(toleration).collect()),
@@ -50,9 +51,17 @@ pub(super) fn spec(inputs: &Inputs<'_>) -> PodSpec {
     }
 }
 
+fn pull_secret(name: &String) -> LocalObjectReference {
+    LocalObjectReference { name: name.clone() }
+}
+
 fn container(inputs: &Inputs<'_>) -> Container {
     let settings = &inputs.bridge.spec;
-    let image = if settings.image.is_empty() { inputs.image } else { &settings.image };
+    // How the operator's image is pulled says nothing about an image that the Bridge names.
+    let (image, pull_policy) = match settings.image.as_str() {
+        "" => (&inputs.image.name, inputs.image.pull_policy.clone()),
+        _ => (&settings.image, None),
+    };
     let port = |name: &str, port: u16| ContainerPort {
         name: Some(name.to_owned()),
         container_port: i32::from(port),
@@ -67,7 +76,8 @@ fn container(inputs: &Inputs<'_>) -> Container {
     let arguments = ["run", "--plan", &plan, "--secrets", names::SECRETS_FOLDER, "--admin", &admin];
     Container {
         name: names::CONTAINER.to_owned(),
-        image: Some(image.to_owned()),
+        image: Some(image.clone()),
+        image_pull_policy: pull_policy,
         args: Some(arguments.map(str::to_owned).to_vec()),
         ports: Some(ports),
         resources: resources(&settings.resources.requests, &settings.resources.limits),

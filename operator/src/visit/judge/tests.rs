@@ -51,7 +51,7 @@ impl Case {
 
     fn rule(&self, name: &str) -> Verdict {
         let rule = fixtures::rule(name, SQL);
-        self.judge(|judgement| ready(&judgement.rule(name, Some(&rule), &good())))
+        self.judge(|judgement| ready(&judgement.rule(name, Some(&rule), &judgement.planned_rules(), &good())))
     }
 }
 
@@ -85,7 +85,7 @@ fn an_edited_rule_is_on_its_way_and_the_others_stay_ready() {
 fn a_rule_that_is_not_enabled_is_ready_and_says_so() {
     let mut rule = fixtures::rule("off", SQL);
     rule.spec.enabled = false;
-    let verdict = case().judge(|judgement| ready(&judgement.rule("off", Some(&rule), &good())));
+    let verdict = case().judge(|judgement| ready(&judgement.rule("off", Some(&rule), &judgement.planned_rules(), &good())));
     assert!(verdict.is_true());
     assert_eq!(verdict.reason, reason::DISABLED);
 }
@@ -133,7 +133,7 @@ fn every_kind_has_all_its_conditions_from_the_first_visit() {
         assert_eq!(kinds(judgement.sink("vehicles", &diagnosis)), link);
         assert_eq!(kinds(judgement.source("commands", &diagnosis)), link);
         assert_eq!(
-            kinds(judgement.rule("same", None, &diagnosis)),
+            kinds(judgement.rule("same", None, &judgement.planned_rules(), &diagnosis)),
             ["Accepted", "ResolvedRefs", "Programmed", "Ready"]
         );
     });

@@ -19,7 +19,7 @@ use super::{
     link::{self, Link},
     template,
 };
-use crate::{Finding, Severity, document, finding::reason, resources::reference};
+use crate::{Finding, RuleCache, Severity, document, finding::reason, resources::reference, rules::Checked};
 
 /// What the plan has for rules to refer to.
 pub(super) struct Accepted<'a> {
@@ -28,25 +28,32 @@ pub(super) struct Accepted<'a> {
 }
 
 /// The rule, if all of it is right and it is enabled.
-pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>) -> Option<document::Rule> {
+pub(super) fn render(
+    rule: &Rule,
+    accepted: &Accepted<'_>,
+    scope: &mut Scope<'_>,
+    cache: &mut RuleCache,
+) -> Option<document::Rule> {
     let object = reference(rule);
     // A rule whose Bridge is missing is checked all the same: it learns everything that is wrong with it at once.
     let link = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope);
     if let Link::Elsewhere = link {
         return None;
     }
-    let mut findings = Vec::new();
-    let compiled = compile(&object, rule, &mut findings);
-    if let Some(compiled) = &compiled {
+    let mut checked = cache.take(rule, || compile(&object, rule));
+    let mut findings = checked.findings.clone();
+    if let Some(compiled) = &checked.compiled {
         check_from(&object, compiled, accepted, scope, &mut findings);
     }
-    let actions = actions(&object, rule, compiled.as_ref(), accepted, scope, &mut findings);
+    let actions = actions(&object, rule, checked.compiled.as_ref(), accepted, scope, &mut findings);
     // What is wrong with the SQL is reported; that its tests fail then says nothing new.
     let sql_is_right =
         !findings.iter().any(|finding| finding.severity == Severity::Error && finding.path == "spec.sql");
-    if let Some(compiled) = compiled.as_ref().filter(|_| sql_is_right) {
-        findings.extend(own_tests::run(&object, &rule.spec.tests, compiled));
+    if let Some(compiled) = checked.compiled.as_ref().filter(|_| sql_is_right) {
+        let failed = checked.tests.get_or_insert_with(|| own_tests::run(&object, &rule.spec.tests, compiled));
+        findings.extend(failed.iter().cloned());
     }
+    cache.keep(rule, checked);
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     scope.findings.extend(findings);
     if refused || !rule.spec.enabled || !matches!(link, Link::Here) {
@@ -55,19 +62,19 @@ pub(super) fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>
     Some(document::Rule { name: object.name, sql: rule.spec.sql.clone(), actions })
 }
 
-fn compile(object: &ObjectRef, rule: &Rule, findings: &mut Vec<Finding>) -> Option<isthmus_rules::Rule> {
+fn compile(object: &ObjectRef, rule: &Rule) -> Checked {
     let (compiled, diagnostics) = match isthmus_rules::Rule::compile(&rule.spec.sql) {
         Ok(compiled) => (Some(compiled.rule), compiled.warnings),
         Err(diagnostics) => (None, diagnostics),
     };
-    findings.extend(diagnostics.into_iter().map(|diagnostic| {
+    let finding = |diagnostic: isthmus_rules::Diagnostic| {
         let finding = match diagnostic.severity {
             SqlSeverity::Error => Finding::error(object, "spec.sql", reason::INVALID_SQL, diagnostic.message),
             SqlSeverity::Warning => Finding::warning(object, "spec.sql", reason::SUSPICIOUS_SQL, diagnostic.message),
         };
         Finding { help: diagnostic.help, ..finding.at(diagnostic.span) }
-    }));
-    compiled
+    };
+    Checked { compiled, findings: diagnostics.into_iter().map(finding).collect(), tests: None }
 }
 
 fn check_from(
