@@ -20,7 +20,13 @@ fn complaints(object: &Value, namespace: &str) -> Result<String> {
         let field = |name: &str| condition[name].as_str().unwrap_or_default();
         // What follows from them says less.
         if matches!(field("type"), "Accepted" | "ResolvedRefs") && field("status") == "False" {
-            writeln!(text, "  {}: {}: {}", field("type"), field("reason"), field("message").replace(namespace, "NAMESPACE"))?;
+            writeln!(
+                text,
+                "  {}: {}: {}",
+                field("type"),
+                field("reason"),
+                field("message").replace(namespace, "NAMESPACE")
+            )?;
         }
     }
     let ready = object["status"]["conditions"].as_array().into_iter().flatten();

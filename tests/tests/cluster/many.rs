@@ -126,7 +126,8 @@ fn one_bridge_runs_five_thousand_rules_and_takes_an_edit_at_once() -> Result<()>
     eventually("the pod runs all of them", LARGE, || {
         let bridge = fleet.namespace.object("bridges", "fleet")?;
         let conditions = bridge["status"]["conditions"].as_array().context("no conditions")?;
-        let programmed = conditions.iter().find(|condition| condition["type"] == "Programmed").context("no Programmed")?;
+        let programmed =
+            conditions.iter().find(|condition| condition["type"] == "Programmed").context("no Programmed")?;
         let counted = operator.metric("isthmus_operator_rules_compiled_total")?;
         ensure!(programmed["status"] == "True" && counted >= RULES as f64, "{counted} compiled: {programmed}");
         Ok(())
@@ -178,7 +179,8 @@ fn plan_beyond_what_a_config_map_holds_is_refused_and_the_pods_go_on() -> Result
     let fleet = Fleet::ready("too-large", 1)?;
     let pod = fleet.pods(1)?;
     // 44 kB each, however they are compressed.
-    let long = |number: u64| rule(&format!("long-{number}"), &format!("-- {}\nSELECT * FROM \"x\"", noise(number, 59_000)));
+    let long =
+        |number: u64| rule(&format!("long-{number}"), &format!("-- {}\nSELECT * FROM \"x\"", noise(number, 59_000)));
     fleet.namespace.create_all(&(0..24).map(long).collect::<Vec<_>>())?;
     let ready = fleet.wait_for_reason("bridges", "fleet", "Ready", "False", "PlanTooLarge")?;
     let message = ready["message"].as_str().context("no message")?;

@@ -107,7 +107,10 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     let returned = Instant::now();
     fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
-    println!("{published} messages while the API server was away for {AWAY:?}; an edit took {:?} then", returned.elapsed());
+    println!(
+        "{published} messages while the API server was away for {AWAY:?}; an edit took {:?} then",
+        returned.elapsed()
+    );
     before[0].publish("after")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     assert_eq!(fleet.pods(1)?, before, "the same pod, not restarted");
