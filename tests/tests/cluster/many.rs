@@ -17,8 +17,11 @@ use crate::shared;
 const NAMESPACES: usize = 5;
 const BRIDGES: usize = 50;
 const RULES: usize = 5_000;
-/// What the operator may take for all of them: the promise of the product, kept by the unoptimized build too.
-const CONVERGED: Duration = Duration::from_secs(60);
+/// How long a cold start may take for all of them. The promise is 60 s on a machine of two cores, of which the API server's
+/// writes take most; twice as much where another test has one of the cores.
+const CONVERGED: Duration = Duration::from_secs(120);
+/// What of it may be the operator's own work, unoptimized as it is here.
+const WORK: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 100 << 20;
 /// How long thousands of Rules may take that are created while the operator works, on a machine that runs other tests.
 const LARGE: Duration = Duration::from_secs(300);
@@ -80,22 +83,22 @@ fn fifty_bridges_with_five_thousand_rules_converge_soon_and_take_little() -> Res
     let started = Instant::now();
     let operator = Operator::start(&control_plane, "operator-0", shared::RUNTIME_IMAGE)?;
     // Looking at thousands of objects again and again would be most of the work.
-    eventually("every Rule has a status", 3 * CONVERGED, || {
+    eventually("every Rule has a status", 2 * CONVERGED, || {
         let written = operator.metric(r#"isthmus_operator_api_calls_total{verb="apply",resource="rules/status""#)?;
         ensure!(written >= RULES as f64, "{written}");
         Ok(())
     })?;
     for namespace in &namespaces {
-        eventually("all of the namespace is converged", 3 * CONVERGED, || is_converged(namespace))?;
+        eventually("all of the namespace is converged", CONVERGED, || is_converged(namespace))?;
     }
     let took = started.elapsed();
-    let memory = operator.process().resident_memory()?;
+    let (memory, work) = (operator.process().resident_memory()?, operator.process().processor_time()?);
     println!(
-        "{BRIDGES} Bridges, {RULES} Rules: converged {took:?} after a cold start; {} MB private, {} MB of code",
+        "{BRIDGES} Bridges, {RULES} Rules: converged {took:?} after a cold start, of which the operator worked {work:?}; {} MB private, {} MB of code",
         memory.private >> 20,
         memory.code >> 20
     );
-    assert!(took < CONVERGED, "{took:?}");
+    assert!(took < CONVERGED && work < WORK, "{took:?}, {work:?}");
     assert!(memory.private < MEMORY, "{memory:?}");
     // Pods are missing, so every Bridge is visited again and again. Not one Rule is compiled for it.
     let visits = operator.metric("isthmus_operator_reconciles_total")?;
