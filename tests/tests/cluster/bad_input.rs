@@ -29,8 +29,8 @@ fn complaints(object: &Value, namespace: &str) -> Result<String> {
             )?;
         }
     }
-    let ready = object["status"]["conditions"].as_array().into_iter().flatten();
-    let ready = ready.into_iter().find(|condition| condition["type"] == "Ready").context("no Ready")?;
+    let mut all = object["status"]["conditions"].as_array().into_iter().flatten();
+    let ready = all.find(|condition| condition["type"] == "Ready").context("no Ready")?;
     ensure!(text.lines().count() > 1, "nothing is wrong with it: {:#}", object["status"]);
     writeln!(text, "  Ready={} {}", ready["status"].as_str().unwrap_or_default(), ready["reason"])?;
     Ok(text)

@@ -107,7 +107,7 @@ fn fifty_bridges_with_five_thousand_rules_converge_soon_and_take_little() -> Res
         ensure!(now >= visits + BRIDGES as f64, "{visits} visits, now {now}");
         Ok(())
     })?;
-    assert_eq!(operator.metric("isthmus_operator_rules_compiled_total")?, RULES as f64);
+    assert_eq!(operator.metric("isthmus_operator_rules_compiled_total")? as usize, RULES);
     let memory = operator.process().resident_memory()?;
     assert!(memory.private < MEMORY, "{memory:?}");
     Ok(())
