@@ -98,7 +98,7 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     throughout("data flows", AWAY, || {
         before[0].publish("meanwhile")?;
         published += 1;
-        Ok(operator.process_mut().is_running()?)
+        operator.process_mut().is_running()
     })
     .with_context(|| format!("the operator:\n{}", operator.process().output()))?;
     control_plane.start_api_server()?;
