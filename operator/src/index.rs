@@ -285,8 +285,8 @@ impl Index {
     }
 
     /// What all conditions say, as kind, type and status, and how many say so.
-    pub fn conditions(&self) -> HashMap<(&'static str, &str, &str), usize> {
-        let mut found = HashMap::new();
+    pub fn conditions(&self) -> BTreeMap<(&'static str, &str, &str), usize> {
+        let mut found = BTreeMap::new();
         for namespace in self.namespaces.values() {
             resource::conditions("Bridge", &namespace.bridges, |status| &status.conditions, &mut found);
             resource::conditions("Connector", &namespace.connectors, |status| &status.conditions, &mut found);

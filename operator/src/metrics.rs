@@ -1,6 +1,6 @@
 //! The operator's own figures, in the text format of Prometheus.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -115,18 +115,13 @@ impl Metrics {
     }
 
     /// How many resources there are, and what how many of their conditions say: kind, type, status.
-    pub fn census(
-        &self,
-        counts: &[(&'static str, usize)],
-        conditions: &HashMap<(&'static str, &str, &str), usize>,
-    ) {
+    pub fn census(&self, counts: &[(&'static str, usize)], conditions: &BTreeMap<(&'static str, &str, &str), usize>) {
         for (kind, count) in counts {
             self.resources.get_or_create(&ResourceLabels { kind }).set(*count as i64);
         }
         self.conditions.clear();
         for ((kind, condition, status), count) in conditions {
-            let labels =
-                ConditionLabels { kind, r#type: (*condition).to_owned(), status: (*status).to_owned() };
+            let labels = ConditionLabels { kind, r#type: (*condition).to_owned(), status: (*status).to_owned() };
             self.conditions.get_or_create(&labels).set(*count as i64);
         }
     }

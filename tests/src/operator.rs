@@ -10,8 +10,8 @@ use anyhow::{anyhow, ensure};
 use serde_json::json;
 
 use crate::condition::eventually;
-use crate::kubernetes::{ControlPlane, Faults};
 use crate::kubernetes::audit::Entry;
+use crate::kubernetes::{ControlPlane, Faults};
 use crate::process::Process;
 use crate::{Result, helm, isthmus, port};
 
@@ -110,7 +110,8 @@ impl Operator {
     pub fn metric(&self, name: &str) -> Result<f64> {
         let text = ureq::get(format!("http://{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
         let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-        let samples = samples.filter(|rest| rest.starts_with(['{', ' ', ','])).filter_map(|rest| rest.rsplit(' ').next());
+        let samples =
+            samples.filter(|rest| rest.starts_with(['{', ' ', ','])).filter_map(|rest| rest.rsplit(' ').next());
         samples.map(|value| Ok(value.parse::<f64>()?)).sum()
     }
 

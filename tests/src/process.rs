@@ -194,6 +194,16 @@ impl Process {
         Ok(())
     }
 
+    /// How long its threads have been on a processor.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += text.split(' ').next().context("an empty schedstat")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     /// Resident memory.
     pub fn resident_memory(&self) -> Result<Memory> {
         let path = format!("/proc/{}/status", self.pid());

@@ -3,11 +3,7 @@
 //! A stored object that does not parse (the schema was another one when it was stored) must not end a watch. It
 //! keeps its place here, with what can be read of it, and gets a condition that says so.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt::Debug,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use isthmus_api::{Bridge, Connector, Rule, Sink, Source};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -143,7 +139,7 @@ pub(super) fn conditions<'a, K>(
     kind: &'static str,
     table: &'a Table<K>,
     of: impl Fn(&'a K::Status) -> &'a Vec<Condition>,
-    into: &mut HashMap<(&'static str, &'a str, &'a str), usize>,
+    into: &mut BTreeMap<(&'static str, &'a str, &'a str), usize>,
 ) where
     K: Kind + HasStatus<Status: 'a>,
 {

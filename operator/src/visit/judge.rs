@@ -179,8 +179,7 @@ impl Judgement<'_> {
         diagnosis: &Diagnosis,
     ) -> Verdicts {
         let accepted = self.accepted("Rule", diagnosis);
-        let mut programmed =
-            self.programmed(diagnosis, Part::Rule(name), rule.is_some() && planned.contains(name));
+        let mut programmed = self.programmed(diagnosis, Part::Rule(name), rule.is_some() && planned.contains(name));
         let disabled = rule.is_some_and(|rule| !rule.spec.enabled);
         if disabled && programmed.holds == Holds::True {
             programmed = Verdict::yes(

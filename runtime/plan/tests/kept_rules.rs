@@ -6,7 +6,8 @@ use isthmus_plan::{Borrowed, Options, Rendered, Resources, RuleCache, finding::r
 use serde_json::{Value, json};
 
 fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, generation: i64, spec: &Value) -> K {
-    let metadata = json!({"name": name, "namespace": "plant", "uid": format!("uid-of-{name}"), "generation": generation});
+    let metadata =
+        json!({"name": name, "namespace": "plant", "uid": format!("uid-of-{name}"), "generation": generation});
     let whole = json!({"apiVersion": "isthmus.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
     serde_json::from_value(whole).unwrap()
 }

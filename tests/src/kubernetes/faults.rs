@@ -129,7 +129,8 @@ impl Faults {
     /// were broken off.
     pub fn close(&self, meant: impl Fn(&Request) -> bool + Send + 'static) -> usize {
         let mut state = self.shared.state();
-        let cut = state.running.iter().filter(|exchange| meant(&exchange.request)).map(Exchange::cut).count();
+        let cut =
+            state.running.iter().filter(|exchange| meant(&exchange.request)).inspect(|exchange| exchange.cut()).count();
         state.closed = Some(Box::new(meant));
         cut
     }

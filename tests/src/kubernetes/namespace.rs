@@ -1,8 +1,8 @@
 //! Where one test lives: a namespace of its own on a shared control plane.
 
 use std::process;
-use std::thread;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -76,10 +76,8 @@ impl<'a> Namespace<'a> {
         };
         let share = resources.len().div_ceil(AT_ONCE).max(1);
         thread::scope(|scope| {
-            let threads: Vec<_> = resources
-                .chunks(share)
-                .map(|share| scope.spawn(move || share.iter().try_for_each(create)))
-                .collect();
+            let threads: Vec<_> =
+                resources.chunks(share).map(|share| scope.spawn(move || share.iter().try_for_each(create))).collect();
             threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
         })
     }

@@ -20,11 +20,17 @@ fn complaints(object: &Value, namespace: &str) -> Result<String> {
         let field = |name: &str| condition[name].as_str().unwrap_or_default();
         // What follows from them says less.
         if matches!(field("type"), "Accepted" | "ResolvedRefs") && field("status") == "False" {
-            writeln!(text, "  {}: {}: {}", field("type"), field("reason"), field("message").replace(namespace, "NAMESPACE"))?;
+            writeln!(
+                text,
+                "  {}: {}: {}",
+                field("type"),
+                field("reason"),
+                field("message").replace(namespace, "NAMESPACE")
+            )?;
         }
     }
-    let ready = object["status"]["conditions"].as_array().into_iter().flatten();
-    let ready = ready.into_iter().find(|condition| condition["type"] == "Ready").context("no Ready")?;
+    let mut all = object["status"]["conditions"].as_array().into_iter().flatten();
+    let ready = all.find(|condition| condition["type"] == "Ready").context("no Ready")?;
     ensure!(text.lines().count() > 1, "nothing is wrong with it: {:#}", object["status"]);
     writeln!(text, "  Ready={} {}", ready["status"].as_str().unwrap_or_default(), ready["reason"])?;
     Ok(text)

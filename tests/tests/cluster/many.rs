@@ -17,8 +17,11 @@ use crate::shared;
 const NAMESPACES: usize = 5;
 const BRIDGES: usize = 50;
 const RULES: usize = 5_000;
-/// What the operator may take for all of them: the promise of the product, kept by the unoptimized build too.
-const CONVERGED: Duration = Duration::from_secs(60);
+/// How long a cold start may take for all of them. The promise is 60 s on a machine of two cores, of which the API server's
+/// writes take most; twice as much where another test has one of the cores.
+const CONVERGED: Duration = Duration::from_secs(120);
+/// What of it may be the operator's own work, unoptimized as it is here.
+const WORK: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 100 << 20;
 /// How long thousands of Rules may take that are created while the operator works, on a machine that runs other tests.
 const LARGE: Duration = Duration::from_secs(300);
@@ -80,22 +83,22 @@ fn fifty_bridges_with_five_thousand_rules_converge_soon_and_take_little() -> Res
     let started = Instant::now();
     let operator = Operator::start(&control_plane, "operator-0", shared::RUNTIME_IMAGE)?;
     // Looking at thousands of objects again and again would be most of the work.
-    eventually("every Rule has a status", 3 * CONVERGED, || {
+    eventually("every Rule has a status", 2 * CONVERGED, || {
         let written = operator.metric(r#"isthmus_operator_api_calls_total{verb="apply",resource="rules/status""#)?;
         ensure!(written >= RULES as f64, "{written}");
         Ok(())
     })?;
     for namespace in &namespaces {
-        eventually("all of the namespace is converged", 3 * CONVERGED, || is_converged(namespace))?;
+        eventually("all of the namespace is converged", CONVERGED, || is_converged(namespace))?;
     }
     let took = started.elapsed();
-    let memory = operator.process().resident_memory()?;
+    let (memory, work) = (operator.process().resident_memory()?, operator.process().processor_time()?);
     println!(
-        "{BRIDGES} Bridges, {RULES} Rules: converged {took:?} after a cold start; {} MB private, {} MB of code",
+        "{BRIDGES} Bridges, {RULES} Rules: converged {took:?} after a cold start, of which the operator worked {work:?}; {} MB private, {} MB of code",
         memory.private >> 20,
         memory.code >> 20
     );
-    assert!(took < CONVERGED, "{took:?}");
+    assert!(took < CONVERGED && work < WORK, "{took:?}, {work:?}");
     assert!(memory.private < MEMORY, "{memory:?}");
     // Pods are missing, so every Bridge is visited again and again. Not one Rule is compiled for it.
     let visits = operator.metric("isthmus_operator_reconciles_total")?;
@@ -104,7 +107,7 @@ fn fifty_bridges_with_five_thousand_rules_converge_soon_and_take_little() -> Res
         ensure!(now >= visits + BRIDGES as f64, "{visits} visits, now {now}");
         Ok(())
     })?;
-    assert_eq!(operator.metric("isthmus_operator_rules_compiled_total")?, RULES as f64);
+    assert_eq!(operator.metric("isthmus_operator_rules_compiled_total")? as usize, RULES);
     let memory = operator.process().resident_memory()?;
     assert!(memory.private < MEMORY, "{memory:?}");
     Ok(())
@@ -126,7 +129,8 @@ fn one_bridge_runs_five_thousand_rules_and_takes_an_edit_at_once() -> Result<()>
     eventually("the pod runs all of them", LARGE, || {
         let bridge = fleet.namespace.object("bridges", "fleet")?;
         let conditions = bridge["status"]["conditions"].as_array().context("no conditions")?;
-        let programmed = conditions.iter().find(|condition| condition["type"] == "Programmed").context("no Programmed")?;
+        let programmed =
+            conditions.iter().find(|condition| condition["type"] == "Programmed").context("no Programmed")?;
         let counted = operator.metric("isthmus_operator_rules_compiled_total")?;
         ensure!(programmed["status"] == "True" && counted >= RULES as f64, "{counted} compiled: {programmed}");
         Ok(())
@@ -178,7 +182,8 @@ fn plan_beyond_what_a_config_map_holds_is_refused_and_the_pods_go_on() -> Result
     let fleet = Fleet::ready("too-large", 1)?;
     let pod = fleet.pods(1)?;
     // 44 kB each, however they are compressed.
-    let long = |number: u64| rule(&format!("long-{number}"), &format!("-- {}\nSELECT * FROM \"x\"", noise(number, 59_000)));
+    let long =
+        |number: u64| rule(&format!("long-{number}"), &format!("-- {}\nSELECT * FROM \"x\"", noise(number, 59_000)));
     fleet.namespace.create_all(&(0..24).map(long).collect::<Vec<_>>())?;
     let ready = fleet.wait_for_reason("bridges", "fleet", "Ready", "False", "PlanTooLarge")?;
     let message = ready["message"].as_str().context("no message")?;

@@ -98,7 +98,7 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     throughout("data flows", AWAY, || {
         before[0].publish("meanwhile")?;
         published += 1;
-        Ok(operator.process_mut().is_running()?)
+        operator.process_mut().is_running()
     })
     .with_context(|| format!("the operator:\n{}", operator.process().output()))?;
     control_plane.start_api_server()?;
@@ -107,7 +107,10 @@ fn data_flows_while_the_api_server_is_away_and_changes_follow_its_return() -> Re
     let returned = Instant::now();
     fleet.namespace.apply(&[fleet::stamp(2)])?;
     fleet.wait_until_ready()?;
-    println!("{published} messages while the API server was away for {AWAY:?}; an edit took {:?} then", returned.elapsed());
+    println!(
+        "{published} messages while the API server was away for {AWAY:?}; an edit took {:?} then",
+        returned.elapsed()
+    );
     before[0].publish("after")?;
     assert_eq!(fleet.newest_record()?.json()?["version"], 2);
     assert_eq!(fleet.pods(1)?, before, "the same pod, not restarted");

@@ -67,7 +67,10 @@ fn autoscaler_of_the_sample_finds_its_pods_and_owns_their_number() -> Result<()>
     let before = fleet.namespace.object("bridges", "fleet")?;
     kubectl.run(&["apply", "-f", &sample])?;
     let after = fleet.namespace.object("bridges", "fleet")?;
-    assert_eq!((&after["spec"], &after["metadata"]["generation"]), (&before["spec"], &before["metadata"]["generation"]));
+    assert_eq!(
+        (&after["spec"], &after["metadata"]["generation"]),
+        (&before["spec"], &before["metadata"]["generation"])
+    );
     assert_eq!(after["spec"]["replicas"], 2);
     let pods = fleet.pods(2)?;
     throughout("there are two pods", Duration::from_secs(3), || Ok(fleet.pods(2)? == pods))

@@ -68,8 +68,8 @@ fn operator_waits_for_its_definitions_and_follows_kinds_that_come_and_go() -> Re
 fn bend(control_plane: &ControlPlane, name: &str, operation: &str, path: &str, value: &Value) -> Result<()> {
     let kubectl = control_plane.kubectl();
     let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{path}");
-    let patch = json!([{"op": operation, "path": path, "value": value}]).to_string();
-    kubectl.run(&["patch", "crd", name, "--type=json", "-p", &patch])?;
+    let operations = json!([{"op": operation, "path": path, "value": value}]).to_string();
+    kubectl.run(&["patch", "crd", name, "--type=json", "-p", &operations])?;
     kubectl.run(&["wait", ESTABLISHED, "--timeout=60s", &format!("crd/{name}")])?;
     Ok(())
 }
@@ -84,7 +84,7 @@ fn older_definition_and_object_of_a_newer_one_are_named_and_hurt_nothing_else() 
     let fleet = Fleet::on(&control_plane, "skew")?;
     fleet.namespace.apply(&fleet.resources(0))?;
     let brotli = sink("of-tomorrow", "t").with("compression", "Brotli");
-    eventually("the new choice is served", PATIENCE, || fleet.namespace.apply(&[brotli.clone()]))?;
+    eventually("the new choice is served", PATIENCE, || fleet.namespace.apply(std::slice::from_ref(&brotli)))?;
     let _operator = Operator::start(&control_plane, "operator-0", RUNTIME_IMAGE)?;
 
     let accepted = fleet.wait_for_reason("bridges", "fleet", "Accepted", "True", "CRDOutdated")?;

@@ -9,8 +9,8 @@ use isthmus_api::{
 use k8s_openapi::{
     api::core::v1::{
         Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference,
-        PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction, Sysctl, Toleration,
-        TopologySpreadConstraint,
+        PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction, Sysctl,
+        Toleration, TopologySpreadConstraint,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
@@ -41,7 +41,7 @@ pub(super) fn spec(inputs: &Inputs<'_>) -> PodSpec {
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(FAREWELL + grace + MARGIN),
         security_context: Some(pod_security(bridge)),
-        image_pull_secrets: some(inputs.image.pull_secrets.iter().map(pull_secret).collect()),
+        image_pull_secrets: some(inputs.image.pull_secrets.iter().map(|name| pull_secret(name)).collect()),
         containers: vec![container(inputs)],
         volumes: Some(volumes::volumes(inputs)),
         tolerations: some(settings.tolerations.iter().map(toleration).collect()),
@@ -51,8 +51,8 @@ pub(super) fn spec(inputs: &Inputs<'_>) -> PodSpec {
     }
 }
 
-fn pull_secret(name: &String) -> LocalObjectReference {
-    LocalObjectReference { name: name.clone() }
+fn pull_secret(name: &str) -> LocalObjectReference {
+    LocalObjectReference { name: name.to_owned() }
 }
 
 fn container(inputs: &Inputs<'_>) -> Container {

@@ -85,7 +85,8 @@ fn an_edited_rule_is_on_its_way_and_the_others_stay_ready() {
 fn a_rule_that_is_not_enabled_is_ready_and_says_so() {
     let mut rule = fixtures::rule("off", SQL);
     rule.spec.enabled = false;
-    let verdict = case().judge(|judgement| ready(&judgement.rule("off", Some(&rule), &judgement.planned_rules(), &good())));
+    let verdict =
+        case().judge(|judgement| ready(&judgement.rule("off", Some(&rule), &judgement.planned_rules(), &good())));
     assert!(verdict.is_true());
     assert_eq!(verdict.reason, reason::DISABLED);
 }
