@@ -138,7 +138,7 @@ fn one_run_does_so_much_work_and_no_more() {
     ] {
         let started = Instant::now();
         raises(run(sql), message);
-        assert!(started.elapsed() < Duration::from_secs(60), "{sql}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(300), "{sql}: {:?}", started.elapsed());
     }
     // Without DO every row has all columns, once made and then shared.
     passes(&run("FOREACH payload.l AS i FROM \"t\""));
