@@ -176,13 +176,17 @@ impl Isthmus {
 
     /// The same with this log level.
     pub fn pod_logging(plan: impl AsRef<[u8]>, secrets: &Path, level: &str) -> Result<Self> {
+        Self::pod_under(&mut Command::new(binary()?), plan, secrets, level)
+    }
+
+    /// The same, started by this command, to which the arguments of the program are added.
+    pub fn pod_under(command: &mut Command, plan: impl AsRef<[u8]>, secrets: &Path, level: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-test-").tempdir()?;
         let file = folder.path().join("plan.json");
         fs::write(&file, plan)?;
-        let mut command = Command::new(binary()?);
         command.arg("run").arg("--plan").arg(&file).arg("--secrets").arg(secrets);
         command.args(["--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--log", level]);
-        let isthmus = Self::attach(Process::start("isthmus", &mut command)?, folder, file)?;
+        let isthmus = Self::attach(Process::start("isthmus", command)?, folder, file)?;
         isthmus.wait_until_ready()?;
         Ok(isthmus)
     }
