@@ -89,7 +89,7 @@ impl Record {
             acknowledged_to: 0,
             acknowledged_also: HashSet::new(),
             refused: HashSet::new(),
-            latency: Histogram::new(3)?,
+            latency: latencies()?,
             trouble: None,
         })
     }
@@ -194,7 +194,7 @@ impl Load {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.wake_all();
         let deadline = Instant::now() + PATIENCE;
-        let mut outcome = Outcome { records: Vec::new(), latency: Histogram::new(3)?, troubles: Vec::new() };
+        let mut outcome = Outcome { records: Vec::new(), latency: latencies()?, troubles: Vec::new() };
         for handle in std::mem::take(&mut self.running) {
             let record = self.runtime.block_on(async {
                 let mut handle = handle;
@@ -254,6 +254,11 @@ async fn connect(plan: &Plan, client_id: &str) -> Result<device::Connected> {
     let mut stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
     device::shake_hands(&mut stream, &hello).await?;
     Ok(device::Connected::Tls(Box::new(stream)))
+}
+
+/// Room for latencies up to ten minutes, microseconds.
+pub(crate) fn latencies() -> Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 600_000_000, 3)?)
 }
 
 /// Fails when devices ended before they were told to.

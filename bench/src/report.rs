@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hdrhistogram::Histogram;
 use isthmus_tests::Result;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::load::latencies;
 use crate::machine::Machine;
 use crate::peer::Peer;
 use crate::round::Round;
@@ -81,9 +81,9 @@ fn verdict(rounds: &[Round]) -> Verdict {
 
 /// Milliseconds at a percentile over all rounds.
 fn latency(rounds: &[Round], percentile: f64) -> Option<f64> {
-    let mut all = Histogram::<u64>::new(3).ok()?;
+    let mut all = latencies().ok()?;
     rounds.iter().for_each(|round| {
-        // Histograms of one precision that grow by themselves: adding cannot fail.
+        // Histograms of the same bounds: adding cannot fail.
         let _ = all.add(&round.latency);
     });
     (!all.is_empty()).then(|| all.value_at_quantile(percentile / 100.0) as f64 / 1000.0)
@@ -395,7 +395,7 @@ mod tests {
     use super::*;
 
     fn round(messages: u64, cpu_micros: u64, lost: u64) -> Result<Round> {
-        let mut latency = Histogram::new(3)?;
+        let mut latency = latencies()?;
         latency.record(2500)?;
         Ok(Round {
             messages,

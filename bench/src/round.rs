@@ -80,7 +80,7 @@ impl Clocks {
             cpu: self.server.since(&before.server),
             kafka_cpu: kafka_cpu.unwrap_or_default(),
             loader_cpu: self.loader.since(&before.loader),
-            latency: Histogram::new(3)?,
+            latency: load::latencies()?,
             peak_memory: peak_memory(&server.pids)?,
             idle_memory: None,
             recovery: None,

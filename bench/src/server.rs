@@ -13,7 +13,7 @@ use isthmus_tests::isthmus::{self, Isthmus};
 use isthmus_tests::manifest::{self, Resource};
 use isthmus_tests::mqtt::{Client, Packet, Version, packet};
 use isthmus_tests::process::Process;
-use isthmus_tests::secrets::Volume;
+use isthmus_tests::secrets::{Secret, Volume};
 use isthmus_tests::{Result, port};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -78,11 +78,12 @@ impl Server {
         resources.extend_from_slice(others);
         let (user, password) = USER;
         let password = format!("plain:{password}");
-        let secrets = Volume::with(&[
-            ("users", &[(user, password.as_str())]),
-            ("tls", &[("tls.crt", chain.as_str()), ("tls.key", key.as_str())]),
-        ])?;
-        let plan = isthmus::render(&manifest::documents(&resources))?;
+        let users = [(user, password.as_str())];
+        let pair = [("tls.crt", chain.as_str()), ("tls.key", key.as_str())];
+        let all: &[Secret<'_>] = &[("users", &users), ("tls", &pair)];
+        let used = if tls { all } else { &all[..1] };
+        let secrets = Volume::with(used)?;
+        let plan = isthmus::render(&manifest::with_secrets(&manifest::documents(&resources), used))?;
         let isthmus = Isthmus::pod_under(&mut under.command()?, plan, secrets.path(), "warn")?;
         let tls = if tls { Some(trust(&authority)?) } else { None };
         let (address, pid) = (isthmus.mqtt(), isthmus.process().pid());

@@ -35,9 +35,10 @@ pub fn binary() -> Result<&'static Path> {
 
 /// Builds a program of the workspace as the tests were built, and returns its path.
 pub(crate) fn build(program: &str) -> Result<PathBuf> {
-    // target/PROFILE/deps/system-HASH
-    let test = env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("an unusual target folder")?;
+    // target/PROFILE/deps/system-HASH, or target/PROFILE/isthmus-bench
+    let own = env::current_exe()?;
+    let above = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    let folder = above.context("an unusual target folder")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     // The whole workspace, so that features, and with them the dependencies, stay the same.
