@@ -34,7 +34,7 @@ pub(crate) use subscriber::Subscribers;
 pub(crate) const USER: (&str, &str) = ("device", "secret");
 
 /// How long unanswered publications are waited for after the last one.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What to publish.
 #[derive(Clone)]
@@ -198,14 +198,12 @@ impl Load {
         for handle in std::mem::take(&mut self.running) {
             let record = self.runtime.block_on(async {
                 let mut handle = handle;
-                match tokio::time::timeout_at(deadline.into(), &mut handle).await {
-                    Ok(record) => record,
-                    Err(_) => {
-                        self.shared.given_up.store(true, Ordering::Relaxed);
-                        self.wake_all();
-                        handle.await
-                    }
+                if let Ok(record) = tokio::time::timeout_at(deadline.into(), &mut handle).await {
+                    return record;
                 }
+                self.shared.given_up.store(true, Ordering::Relaxed);
+                self.wake_all();
+                handle.await
             })?;
             outcome.latency.add(&record.latency)?;
             if let Some(trouble) = record.trouble.as_ref().filter(|trouble| !outcome.troubles.contains(trouble)) {

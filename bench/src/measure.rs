@@ -9,10 +9,8 @@ use isthmus_tests::Result;
 /// The kernel reports CPU time to user space in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
-/// CPU time of a process so far, user and system, its ended threads included.
-///
-/// From the scheduler's account of the living threads when none has ended since `before`, which is exact to the
-/// nanosecond; ticks otherwise.
+/// CPU time of a process so far, user and system: the scheduler's account of its threads, exact to the nanosecond, and
+/// that of the process, which remembers threads that have ended.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cpu {
     threads: Vec<(u32, Duration)>,
@@ -43,12 +41,11 @@ impl Cpu {
 
     /// What was used between `before` and this.
     pub(crate) fn since(&self, before: &Self) -> Duration {
-        let now = |thread: &u32| self.threads.iter().find(|(other, _)| other == thread);
-        if before.threads.iter().any(|(thread, _)| now(thread).is_none()) {
-            return self.ticks.saturating_sub(before.ticks);
-        }
-        let sum = |cpu: &Self| cpu.threads.iter().map(|(_, time)| *time).sum::<Duration>();
-        sum(self).saturating_sub(sum(before))
+        let earlier = |thread: u32| before.threads.iter().find(|(other, _)| *other == thread).map(|(_, time)| *time);
+        let used = self.threads.iter().map(|(thread, time)| time.saturating_sub(earlier(*thread).unwrap_or_default()));
+        // Ticks are cut off at both ends; what they have beyond that was used by threads that are gone.
+        let at_least = self.ticks.saturating_sub(before.ticks).saturating_sub(2 * TICK);
+        used.sum::<Duration>().max(at_least)
     }
 }
 
@@ -104,8 +101,11 @@ mod tests {
         burn();
         let between = Cpu::of(pid)?;
         // Other tests of the same process may add to it, and a busy machine takes from it.
-        assert!(between.since(&before) >= Duration::from_millis(20), "{:?}", between.since(&before));
+        let least = Duration::from_millis(10);
+        assert!(between.since(&before) >= least, "{:?}", between.since(&before));
         std::thread::scope(|scope| scope.spawn(burn).join()).ok().context("the thread panicked")?;
+        let after = Cpu::of(pid)?.since(&between);
+        assert!(after >= least, "{after:?} of a thread that has ended");
         assert!(peak_memory(&[pid])? >= resident_memory(&[pid])? / 2);
         Ok(())
     }

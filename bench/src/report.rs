@@ -20,7 +20,7 @@ pub(crate) enum Entry {
     NotYet(String),
     /// It could not be measured.
     Failed(String),
-    Measured(Rounds),
+    Measured(Box<Rounds>),
 }
 
 /// The rounds of a shape.
@@ -75,17 +75,19 @@ fn rate(round: &Round) -> f64 {
 
 fn verdict(rounds: &[Round]) -> Verdict {
     let mut sum = Verdict::default();
-    rounds.iter().for_each(|round| sum += round.verdict);
+    for round in rounds {
+        sum += round.verdict;
+    }
     sum
 }
 
 /// Milliseconds at a percentile over all rounds.
 fn latency(rounds: &[Round], percentile: f64) -> Option<f64> {
     let mut all = latencies().ok()?;
-    rounds.iter().for_each(|round| {
+    for round in rounds {
         // Histograms of the same bounds: adding cannot fail.
         let _ = all.add(&round.latency);
-    });
+    }
     (!all.is_empty()).then(|| all.value_at_quantile(percentile / 100.0) as f64 / 1000.0)
 }
 
@@ -205,7 +207,7 @@ pub(crate) struct Report {
 impl Report {
     fn measured(&self, name: &str) -> Option<&Rounds> {
         self.entries.iter().find_map(|(shape, entry)| match entry {
-            Entry::Measured(rounds) if shape.name == name => Some(rounds),
+            Entry::Measured(rounds) if shape.name == name => Some(&**rounds),
             _ => None,
         })
     }
@@ -278,8 +280,8 @@ impl Report {
         text.push_str(NOTES);
         let mut head = Some(PEERS_HEAD);
         for (shape, entry) in &self.entries {
-            let Entry::Measured(Rounds { peers, .. }) = entry else { continue };
-            for peer in peers {
+            let Entry::Measured(rounds) = entry else { continue };
+            for peer in &rounds.peers {
                 text.push_str(head.take().unwrap_or_default());
                 writeln!(text, "{}", peer.line(shape))?;
             }
@@ -292,7 +294,7 @@ impl Report {
             return format!(" **failed**: {why} |||||||||");
         }
         let ratio = rounds.ratio().map_or_else(none, |ratio| format!("**{:.2}**", ratio.median));
-        let memory = Spread::of(rounds.product.iter().map(|round| round.peak_memory as f64 / 1048576.0));
+        let memory = Spread::of(rounds.product.iter().map(|round| round.peak_memory as f64 / 1_048_576.0));
         let memory = memory.map_or_else(none, |memory| format!("{:.0}", memory.median));
         let loader =
             rounds.null.as_ref().map_or_else(none, |null| format!("{:.2}", per_message(null.loader_cpu, null)));
@@ -423,7 +425,10 @@ mod tests {
             floor: vec![round(1000, 2000, 0)?, round(1000, 2000, 0)?, round(1000, 2000, 0)?],
             ..Rounds::default()
         };
-        Ok(Report { machine: Machine::default(), entries: vec![(crate::shape::SHAPES[0], Entry::Measured(rounds))] })
+        Ok(Report {
+            machine: Machine::default(),
+            entries: vec![(crate::shape::SHAPES[0], Entry::Measured(Box::new(rounds)))],
+        })
     }
 
     #[test]

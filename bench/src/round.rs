@@ -254,6 +254,18 @@ fn deliveries(expected: u64, all: &Subscribers) -> Verdict {
     Verdict { sent: expected, missing, ..Verdict::default() }
 }
 
+/// Waits until more than `count` messages are acknowledged.
+fn wait_for_progress(load: &Load, count: u64) -> Result<()> {
+    let start = Instant::now();
+    while load.acknowledged() <= count {
+        if start.elapsed() > PATIENCE {
+            bail!("nothing was acknowledged within {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
 /// Kafka is killed while devices publish, and comes back.
 pub(crate) fn recovery(subject: Subject<'_>) -> Result<Round> {
     let mut cluster = Cluster::start()?;
@@ -263,19 +275,14 @@ pub(crate) fn recovery(subject: Subject<'_>) -> Result<Round> {
     let before = Clocks::read(&server, None)?;
     load.start()?;
     load.measure();
-    thread::sleep(2 * WARM_UP);
-    ensure!(load.acknowledged() > 0, "no message was acknowledged");
+    wait_for_progress(&load, 0).context("before the outage")?;
+    thread::sleep(WARM_UP);
     cluster.broker.crash()?;
     thread::sleep(OUTAGE);
     let acknowledged = load.acknowledged();
     cluster.broker.start_again().context("Kafka does not come back")?;
     let back = Instant::now();
-    while load.acknowledged() == acknowledged {
-        if back.elapsed() > PATIENCE {
-            bail!("nothing was acknowledged within {PATIENCE:?} after Kafka's return");
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
+    wait_for_progress(&load, acknowledged).context("after Kafka's return")?;
     let recovery = back.elapsed().as_secs_f64();
     thread::sleep(WARM_UP);
     let outcome = load.finish()?;

@@ -73,7 +73,7 @@ fn measure(args: &Args, cluster: &Cluster, group: &[Shape], qos: u8) -> Vec<Entr
             Load::Publish(publish) if publish.form.qos > qos => {
                 Entry::NotYet(format!("the broker takes QoS {qos} at most"))
             }
-            _ => Entry::Measured(Rounds::default()),
+            _ => Entry::Measured(Box::default()),
         })
         .collect();
     for number in 1..=args.rounds {

@@ -81,9 +81,9 @@ impl Server {
         let users = [(user, password.as_str())];
         let pair = [("tls.crt", chain.as_str()), ("tls.key", key.as_str())];
         let all: &[Secret<'_>] = &[("users", &users), ("tls", &pair)];
-        let used = if tls { all } else { &all[..1] };
-        let secrets = Volume::with(used)?;
-        let plan = isthmus::render(&manifest::with_secrets(&manifest::documents(&resources), used))?;
+        let needed = if tls { all } else { &all[..1] };
+        let secrets = Volume::with(needed)?;
+        let plan = isthmus::render(&manifest::with_secrets(&manifest::documents(&resources), needed))?;
         let isthmus = Isthmus::pod_under(&mut under.command()?, plan, secrets.path(), "warn")?;
         let tls = if tls { Some(trust(&authority)?) } else { None };
         let (address, pid) = (isthmus.mqtt(), isthmus.process().pid());
@@ -113,7 +113,8 @@ impl Server {
         match publish.rule {
             Rule::Payload | Rule::Event => resources.push(rule("all", r#"SELECT * FROM "v1/#""#)),
             Rule::Json => {
-                resources.push(rule("some", r#"SELECT payload.temp AS t, clientid FROM "v1/#" WHERE payload.temp > 0"#))
+                resources
+                    .push(rule("some", r#"SELECT payload.temp AS t, clientid FROM "v1/#" WHERE payload.temp > 0"#));
             }
             Rule::Filters(count) => resources.extend(
                 (0..count).map(|number| rule(&format!("rule-{number}"), &format!(r#"SELECT * FROM "v1/{number}/#""#))),
@@ -129,7 +130,11 @@ impl Server {
     /// The product with a Source that hands the records of a topic to subscribers of `cmd/all`.
     pub(crate) fn source(kafka: &str, topic: &str) -> Result<Self> {
         let mapping = json!({"kafkaTopic": topic, "mqttTopic": "cmd/all", "payloadTemplate": "${.value}"});
-        let source = manifest::source("commands").with("offsetReset", "Earliest").and("topicMapping", mapping);
+        // A group of its own: one whose member was killed waits for it.
+        let source = manifest::source("commands")
+            .with("groupId", topic)
+            .with("offsetReset", "Earliest")
+            .and("topicMapping", mapping);
         // A subscriber at QoS 0 that is slower than Kafka would lose what its queue does not hold.
         let bridge = manifest::bridge().with("mqtt.maxQueuedMessages", 1_000_000);
         let server = Self::product(Under::NOTHING, bridge, &[connector(kafka), source], false)?;
