@@ -5,10 +5,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help dev test e2e lint fuzz
+.PHONY: help dev test e2e lint fuzz bench profile instructions
 
 help: ## this text
-	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); printf "make %-6s %s\n", name[1], $$2 }' Makefile
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); printf "make %-12s %s\n", name[1], $$2 }' Makefile
 
 dev: ## build and run the product on this machine: MQTT on port 1883, an embedded Kafka, live rates
 	@cargo build --release --bin isthmus
@@ -25,3 +25,12 @@ lint: ## check format, lints, documentation, shell scripts, licenses and sources
 
 fuzz: ## fuzz the rule engine, 20 minutes for each target (FUZZ_SECONDS=60 make fuzz for a quick look); needs nightly Rust
 	@scripts/fuzz.sh
+
+bench: ## measure every shape of load against the floor, report in target/bench/report.md; SHAPE=S1 and ROUNDS=3 say which and how often
+	@scripts/bench.sh run $(if $(SHAPE),--shape $(SHAPE)) --rounds $(or $(ROUNDS),3)
+
+profile: ## say in which functions a shape of load spends its instructions: SHAPE=S1, table in target/bench
+	@scripts/bench.sh profile --shape $(or $(SHAPE),S1)
+
+instructions: ## count the instructions of decoding, rule and encoding, and compare with the committed figures
+	@scripts/instructions.sh

@@ -19,6 +19,7 @@ need() { # need PROGRAM HOW-TO-GET-IT
 
 # cached WHAT BUILDER INPUT...: prints the folder of the part, calling `BUILDER FOLDER` when it is
 # not there yet. An INPUT that names a file counts by its content, any other by its text.
+# With CACHED_ONLY set nothing is built: fails when the part is not there.
 cached() {
     local what=$1 builder=$2 hash folder
     shift 2
@@ -26,6 +27,11 @@ cached() {
         if [ -f "$input" ]; then cat "$input"; else printf '%s\n' "$input"; fi
     done | sha256sum | cut -c1-16)
     folder=$cache_root/$what/$hash
+    if [ -n "${CACHED_ONLY:-}" ]; then
+        [ -f "$folder/.complete" ] || return 1
+        echo "$folder"
+        return
+    fi
     mkdir -p "$cache_root/$what"
     (
         flock 9

@@ -35,9 +35,10 @@ pub fn binary() -> Result<&'static Path> {
 
 /// Builds a program of the workspace as the tests were built, and returns its path.
 pub(crate) fn build(program: &str) -> Result<PathBuf> {
-    // target/PROFILE/deps/system-HASH
-    let test = env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("an unusual target folder")?;
+    // target/PROFILE/deps/system-HASH, or target/PROFILE/isthmus-bench
+    let own = env::current_exe()?;
+    let above = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    let folder = above.context("an unusual target folder")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     // The whole workspace, so that features, and with them the dependencies, stay the same.
@@ -176,13 +177,17 @@ impl Isthmus {
 
     /// The same with this log level.
     pub fn pod_logging(plan: impl AsRef<[u8]>, secrets: &Path, level: &str) -> Result<Self> {
+        Self::pod_under(&mut Command::new(binary()?), plan, secrets, level)
+    }
+
+    /// The same, started by this command, to which the arguments of the program are added.
+    pub fn pod_under(command: &mut Command, plan: impl AsRef<[u8]>, secrets: &Path, level: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("isthmus-test-").tempdir()?;
         let file = folder.path().join("plan.json");
         fs::write(&file, plan)?;
-        let mut command = Command::new(binary()?);
         command.arg("run").arg("--plan").arg(&file).arg("--secrets").arg(secrets);
         command.args(["--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--log", level]);
-        let isthmus = Self::attach(Process::start("isthmus", &mut command)?, folder, file)?;
+        let isthmus = Self::attach(Process::start("isthmus", command)?, folder, file)?;
         isthmus.wait_until_ready()?;
         Ok(isthmus)
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Seek as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,13 @@ use crate::{Result, guard};
 
 /// Lines of output that a failing test shows.
 const SHOWN_LINES: usize = 200;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on an ended program's output is not shown: for whoever is no test and prints a report of its own.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
 
 /// A running program and what it has printed so far; dropping it kills it.
 pub struct Process {
@@ -231,6 +239,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         let killed = self.kill();
         let forgotten = guard::forget(self.pid());
+        if QUIET.load(Ordering::Relaxed) {
+            return;
+        }
         let lines = self.lines();
         let skipped = lines.len().saturating_sub(SHOWN_LINES);
         println!("--- {} (pid {}), {skipped} lines left out", self.name, self.pid());

@@ -15,6 +15,11 @@ use crate::condition::eventually;
 use crate::process::{Process, Signal};
 use crate::{Result, environment, guard, port};
 
+/// A Java machine that starts fast and stays small: what a test wants.
+const SMALL: &[&str] = &["-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1"];
+/// A Java machine that compiles what is hot: what a benchmark wants.
+const FAST: &[&str] = &["-Xms1g", "-Xmx1g"];
+
 /// How long a start may take on a machine that is busy with the rest of the tests.
 const START: Duration = Duration::from_secs(60);
 
@@ -24,6 +29,7 @@ pub struct Broker {
     port: u16,
     process: Option<Process>,
     properties: PathBuf,
+    machine: &'static [&'static str],
     // Declared last: the folder goes after the process that writes to it.
     _folder: TempDir,
 }
@@ -37,6 +43,13 @@ impl Broker {
     /// The same at another address of this machine.
     pub fn start_at(host: Ipv4Addr) -> Result<Self> {
         let mut broker = Self::prepare_with(host, "", &[], |_| Ok(()))?;
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// The same, on a Java machine for benchmarks.
+    pub fn start_fast() -> Result<Self> {
+        let mut broker = Self { machine: FAST, ..Self::prepare()? };
         broker.start_again()?;
         Ok(broker)
     }
@@ -85,7 +98,7 @@ impl Broker {
                 .replace("@PORT@", &port.to_string())
                 .replace("@CONTROLLER_PORT@", &controller_port.to_string()),
         )?;
-        let broker = Self { host, port, process: None, properties, _folder: folder };
+        let broker = Self { host, port, process: None, properties, machine: SMALL, _folder: folder };
         let mut format = broker.java()?;
         format.args(["kafka.tools.StorageTool", "format", "--cluster-id"]);
         format.args(["4L6g3nShT-eMCtK--X86sw", "--config"]).arg(&broker.properties);
@@ -116,6 +129,11 @@ impl Broker {
         })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.process.as_ref().context("the broker is not running")?.pid())
+    }
+
     /// SIGKILL: what a crash of the machine leaves.
     pub fn crash(&mut self) -> Result<()> {
         self.process.take().context("the broker is not running")?.kill()
@@ -142,7 +160,8 @@ impl Broker {
         let folder = self.properties.parent().context("no folder")?;
         let mut command = Command::new("java");
         command
-            .args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(self.machine)
+            .arg("-XX:+UseSerialGC")
             // Libraries that it unpacks go with the folder: a broker that is killed does not clean up.
             .arg(format!("-Djava.io.tmpdir={}", folder.display()))
             .arg("-XX:-UsePerfData")
