@@ -25,6 +25,7 @@ case $arch in
     *) die "there is no image for the architecture $arch: choose amd64 or arm64" ;;
 esac
 target=$cpu-unknown-linux-gnu
+strip="strip"
 
 # What the programs expect of a file system: the certificate authorities by which librdkafka knows a public Kafka.
 authorities=/etc/ssl/certs/ca-certificates.crt
@@ -38,6 +39,7 @@ if [ "$arch" != "$here" ]; then
     if [ ! -d "$(rustc --target "$target" --print target-libdir)" ]; then
         rustup target add "$target" || die "no Rust standard library for $target: rustup target add $target"
     fi
+    strip=$cpu-linux-gnu-strip
     underlined=${target//-/_}
     export "CC_$underlined=$cpu-linux-gnu-gcc" "CXX_$underlined=$cpu-linux-gnu-g++" "AR_$underlined=$cpu-linux-gnu-ar"
     export "CARGO_TARGET_${underlined^^}_LINKER=$cpu-linux-gnu-gcc"
@@ -53,6 +55,8 @@ install -D -m 0755 "$built/isthmus-operator" "$folder/operator/isthmus-operator"
 install -D -m 0755 "$built/isthmus" "$folder/runtime/isthmus"
 install -D -m 0644 "$authorities" "$folder/runtime$authorities"
 for program in "$folder/operator/isthmus-operator" "$folder/runtime/isthmus"; do
+    # The C libraries' debug information is two thirds of a program; symbols stay, for backtraces.
+    "$strip" --strip-debug "$program"
     # A program that asks for an interpreter would not start in an empty image.
     if readelf --program-headers "$program" | grep -q INTERP; then die "$program is not static"; fi
 done

@@ -79,8 +79,8 @@ impl Credentials {
     }
 
     fn certificates(&self, addresses: &[String]) -> Result<()> {
-        let names: String = addresses.iter().map(|address| format!(",IP:{address}")).collect();
-        let names = format!("subjectAltName=IP:127.0.0.1,DNS:localhost{names}");
+        let addresses: Vec<String> = addresses.iter().map(|address| format!("IP:{address}")).collect();
+        let names = [&["subjectAltName=IP:127.0.0.1,DNS:localhost".to_owned()], &addresses[..]].concat().join(",");
         self.openssl(&[
             "req",
             "-x509",

@@ -51,7 +51,7 @@ impl Node {
         }
         let control_plane = ControlPlane::start_for_node(site.address)?;
         let parts = [
-            site.scheduler(&control_plane)?,
+            scheduler(&control_plane)?,
             site.proxy(&control_plane)?,
             site.names(&control_plane)?,
             site.kubelet(&control_plane)?,
@@ -125,14 +125,6 @@ impl Site {
         Ok(process)
     }
 
-    fn scheduler(&self, control_plane: &ControlPlane) -> Result<Process> {
-        let kubeconfig = control_plane.kubeconfig();
-        let mut command = Command::new(program("kube-scheduler")?);
-        command.arg("--kubeconfig").arg(kubeconfig).arg("--authentication-kubeconfig").arg(kubeconfig);
-        command.arg("--authorization-kubeconfig").arg(kubeconfig).arg("--leader-elect=false");
-        Process::start("kube-scheduler", &mut command)
-    }
-
     fn proxy(&self, control_plane: &ControlPlane) -> Result<Process> {
         let configuration = json!({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -188,6 +180,14 @@ impl Site {
         command.arg(format!("--hostname-override={NAME}")).arg(format!("--node-ip={}", self.address));
         Process::start("kubelet", &mut command)
     }
+}
+
+fn scheduler(control_plane: &ControlPlane) -> Result<Process> {
+    let kubeconfig = control_plane.kubeconfig();
+    let mut command = Command::new(program("kube-scheduler")?);
+    command.arg("--kubeconfig").arg(kubeconfig).arg("--authentication-kubeconfig").arg(kubeconfig);
+    command.arg("--authorization-kubeconfig").arg(kubeconfig).arg("--leader-elect=false");
+    Process::start("kube-scheduler", &mut command)
 }
 
 fn network(folder: &Path) -> String {
