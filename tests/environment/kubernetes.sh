@@ -15,8 +15,8 @@ programs=(etcd kube-apiserver kube-controller-manager kubectl)
 if [ "${1:-}" = node ]; then programs+=(kube-scheduler kubelet kube-proxy); fi
 
 # One `go build` for all of them, since loading the module graph alone takes most of a minute and a
-# node's programs share most packages with the control plane's. Go's
-# build cache grows to gigabytes that nothing uses again, so it lives and dies with the build.
+# node's programs share most packages with the control plane's. Go's build cache grows to gigabytes
+# that nothing uses again, so it lives and dies with the build.
 build_kubernetes() {
     (
         cd "$environment_dir/kubernetes" || return 1

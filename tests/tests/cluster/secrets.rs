@@ -3,11 +3,10 @@
 use anyhow::{Context as _, ensure};
 use isthmus_tests::Result;
 use isthmus_tests::condition::eventually;
+use isthmus_tests::kubernetes::Pod;
 use isthmus_tests::manifest::{self, Resource};
 use isthmus_tests::mosquitto::{self, Version::V5};
 use serde_json::json;
-
-use isthmus_tests::kubernetes::Pod;
 
 use crate::fleet::Fleet;
 use crate::shared::PATIENCE;
