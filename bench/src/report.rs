@@ -249,6 +249,7 @@ impl Report {
                         Some(why) => {
                             // A rate with a lost message is no rate.
                             object.remove("messages_per_second");
+                            object.remove("messages_per_second_range");
                             object.insert("why".into(), json!(why));
                             object.insert("status".into(), json!("failed"))
                         }
@@ -451,6 +452,7 @@ mod tests {
         let shape = &json["shapes"]["S1"];
         assert_eq!((&shape["status"], &shape["lost"]), (&json!("failed"), &json!(1)));
         assert_eq!((&shape["messages_per_second"], &shape["goal"]["met"]), (&Value::Null, &json!(false)));
+        assert_eq!(shape["messages_per_second_range"], Value::Null);
         assert!(report.has_failures() && report.markdown()?.contains("**failed**: 1 acknowledged messages lost"));
         Ok(())
     }
