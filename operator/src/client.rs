@@ -9,6 +9,7 @@ use std::{
 use http::{Method, Request, Response, header};
 use kube::{Client, Config, client::ClientBuilder};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 use crate::metrics::Metrics;
 
@@ -57,15 +58,28 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (verb, resource) = describe(&request);
+        let span = tracing::info_span!(
+            "request",
+            otel.name = format!("{verb} {resource}"),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty,
+            url.path = request.uri().path(),
+        );
         let metrics = self.metrics.clone();
         let answer = self.inner.call(request);
-        Box::pin(async move {
+        let answer = async move {
             let answer = answer.await;
-            let code =
-                answer.as_ref().map_or_else(|_| "none".to_owned(), |answer| answer.status().as_u16().to_string());
-            metrics.called(verb, resource, code);
+            let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            let span = tracing::Span::current();
+            span.record("http.response.status_code", code);
+            if code.is_none_or(|code| code >= 400) {
+                span.record("otel.status_code", "ERROR");
+            }
+            metrics.called(verb, resource, code.map_or_else(|| "none".to_owned(), |code| code.to_string()));
             answer
-        })
+        };
+        Box::pin(answer.instrument(span))
     }
 }
 

@@ -5,7 +5,9 @@ use isthmus_operator::{args::Args, run, telemetry};
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    telemetry::start(args.log.as_deref(), args.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run::run(args))
+    let telemetry = runtime.block_on(async { telemetry::start(&args) })?;
+    let ended = runtime.block_on(run::run(args));
+    telemetry.end();
+    ended
 }

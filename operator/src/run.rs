@@ -14,6 +14,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     admin,
@@ -263,7 +264,8 @@ async fn work_off(context: Arc<Context>, progress: Progress, term: CancellationT
         workers.spawn(async move {
             while let Some(key) = term.run_until_cancelled(context.queue.next()).await {
                 let begun = Instant::now();
-                let result = term.run_until_cancelled(visit(&context, &key)).await;
+                let span = tracing::info_span!("visit", bridge = %key, otel.status_description = tracing::field::Empty);
+                let result = term.run_until_cancelled(visit(&context, &key).instrument(span.clone())).await;
                 let kind = if context.index.lock().has_bridge(&key) { "Bridge" } else { "Orphans" };
                 match result {
                     None => {
@@ -280,6 +282,7 @@ async fn work_off(context: Arc<Context>, progress: Progress, term: CancellationT
                         context.metrics.visited(kind, false, begun.elapsed());
                         let again = context.queue.failed(key.clone());
                         let error = anyhow::Error::new(error);
+                        span.record("otel.status_description", format!("{error:#}"));
                         tracing::warn!(bridge = %key, ?again, "a visit failed: {error:#}");
                     }
                 }

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use crate::receipt::{Outcome, Receipt};
+use crate::receipt::{Outcome, Receipt, Resolutions};
 
 /// What a record costs beyond its own bytes, roughly: the entry, its allocation.
 const OVERHEAD: u64 = 96;
@@ -208,8 +208,9 @@ impl PartitionLog {
         }
     }
 
-    /// Takes in what Kafka said of the record at `position`. An unknown position is ignored.
-    pub fn report(&mut self, position: u64, report: Report) {
+    /// Takes in what Kafka said of the record at `position`. An unknown position is ignored. Whoever waits for the record
+    /// is told with the other `resolutions`.
+    pub fn report(&mut self, position: u64, report: Report, resolutions: &mut Resolutions) {
         let Some(index) = position.checked_sub(self.acknowledged) else { return };
         let Some(flight) = self.inflight.get_mut(index as usize) else { return };
         let entry = match std::mem::replace(flight, Flight::Done) {
@@ -226,12 +227,15 @@ impl PartitionLog {
         } else {
             self.bytes -= entry.record.cost();
             self.inflight_bytes -= entry.record.cost();
-            if report == Report::Delivered {
+            let outcome = if report == Report::Delivered {
                 self.counters.success += 1;
-                entry.resolve(Outcome::Safe);
+                Outcome::Safe
             } else {
                 self.counters.failed += 1;
-                entry.resolve(Outcome::Rejected);
+                Outcome::Rejected
+            };
+            if let Some(receipt) = entry.receipt {
+                resolutions.push(receipt, outcome);
             }
         }
         if self.unreported == 0 {
@@ -350,6 +354,10 @@ mod tests {
         sent
     }
 
+    fn report(log: &mut PartitionLog, position: u64, report: Report) {
+        log.report(position, report, &mut Resolutions::default());
+    }
+
     fn balanced(log: &PartitionLog) -> bool {
         let c = log.counters();
         c.matched == c.success + c.failed + c.queue_full + c.sink_deleted + log.queuing() + log.inflight()
@@ -381,7 +389,7 @@ mod tests {
         window.collect();
         assert_eq!(window.pop_settled(), Some(("dropped", Outcome::QuotaExceeded)));
         assert_eq!(log.counters().queue_full, 2);
-        log.report(0, Report::Delivered);
+        report(&mut log, 0, Report::Delivered);
         assert_eq!(send_all(&mut log, u64::MAX), [(1, 3), (2, 4)]);
         assert_eq!(log.append(record(5), None, Limits { partition: cost, ..limits }), Appended::Refused);
         assert!(balanced(&log));
@@ -410,10 +418,10 @@ mod tests {
         }
         let cost = record(0).cost();
         assert_eq!(send_all(&mut log, 3 * cost).len(), 3);
-        log.report(1, Report::Again);
+        report(&mut log, 1, Report::Again);
         assert_eq!(log.next_to_send(u64::MAX).map(|(position, _)| position), None);
-        log.report(0, Report::Again);
-        log.report(2, Report::Delivered);
+        report(&mut log, 0, Report::Again);
+        report(&mut log, 2, Report::Delivered);
         let order: Vec<u32> = send_all(&mut log, u64::MAX).into_iter().map(|(_, n)| n).collect();
         assert_eq!(order, [0, 1, 3]);
         assert_eq!(log.counters().retried, 2);
@@ -434,20 +442,20 @@ mod tests {
                     _ if unreported.is_empty() => {}
                     _ => {
                         let (position, n) = unreported.remove(pick as usize % unreported.len());
-                        let report = [Report::Delivered, Report::Again, Report::Failed][step as usize - 3];
-                        log.report(position, report);
-                        if report == Report::Delivered { delivered.push(n); }
+                        let said = [Report::Delivered, Report::Again, Report::Failed][step as usize - 3];
+                        report(&mut log, position, said);
+                        if said == Report::Delivered { delivered.push(n); }
                     }
                 }
                 prop_assert!(balanced(&log));
                 prop_assert!(log.bytes() <= limits.partition);
                 prop_assert_eq!(log.bytes(), (log.queuing() + log.inflight()) * cost);
             }
-            for (position, _) in unreported { log.report(position, Report::Delivered); }
+            for (position, _) in unreported { report(&mut log, position, Report::Delivered); }
             while !log.is_empty() {
                 let sent = send_all(&mut log, u64::MAX);
                 prop_assert!(sent.is_sorted(), "queue out of order: {:?}", sent);
-                for (position, _) in sent { log.report(position, Report::Delivered); }
+                for (position, _) in sent { report(&mut log, position, Report::Delivered); }
             }
             prop_assert!(balanced(&log));
             prop_assert_eq!((log.bytes(), log.inflight()), (0, 0));

@@ -51,11 +51,12 @@ impl Inbox {
         self.wake.notified().await;
     }
 
-    fn push(&self, receipt: Resolved) {
+    fn extend(&self, receipts: impl IntoIterator<Item = Resolved>) {
         let first = {
             let mut resolved = self.resolved.lock();
-            resolved.push(receipt);
-            resolved.len() == 1
+            let first = resolved.is_empty();
+            resolved.extend(receipts);
+            first
         };
         if first {
             self.wake.notify_one();
@@ -79,7 +80,18 @@ impl Receipt {
 
     fn push(&mut self, outcome: Outcome) {
         if let Some(inbox) = self.inbox.take() {
-            inbox.push(Resolved { sequence: self.sequence, outcome, impatient: self.impatient });
+            inbox.extend([self.resolved(outcome)]);
+        }
+    }
+
+    fn resolved(&self, outcome: Outcome) -> Resolved {
+        Resolved { sequence: self.sequence, outcome, impatient: self.impatient }
+    }
+
+    fn has_inbox_of(&self, other: &Self) -> bool {
+        match (&self.inbox, &other.inbox) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
         }
     }
 }
@@ -87,6 +99,30 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         self.push(Outcome::Unavailable);
+    }
+}
+
+/// Receipts with their outcomes, told together: an inbox is locked, and its owner woken, once for all of its receipts
+/// that follow each other.
+#[derive(Debug, Default)]
+pub struct Resolutions(Vec<(Receipt, Outcome)>);
+
+impl Resolutions {
+    /// Adds what became of one message.
+    pub fn push(&mut self, receipt: Receipt, outcome: Outcome) {
+        self.0.push((receipt, outcome));
+    }
+
+    /// Tells the owners, in the order in which it was added.
+    pub fn tell(&mut self) {
+        for run in self.0.chunk_by_mut(|(one, _), (next, _)| one.has_inbox_of(next)) {
+            let Some(inbox) = run[0].0.inbox.clone() else { continue };
+            inbox.extend(run.iter_mut().map(|(receipt, outcome)| {
+                receipt.inbox = None;
+                receipt.resolved(*outcome)
+            }));
+        }
+        self.0.clear();
     }
 }
 
@@ -350,6 +386,25 @@ mod tests {
         assert_eq!(settled(&mut window), [], "too late, and not the one that is waited for");
         kafka.resolve(Outcome::Safe);
         assert_eq!(settled(&mut window), [((), Outcome::Unavailable)]);
+    }
+
+    #[tokio::test]
+    async fn receipts_told_together_reach_each_owner_in_order_and_wake_it() {
+        let (mut one, mut other) = (Window::for_publisher(), Window::for_publisher());
+        let mut resolutions = Resolutions::default();
+        resolutions.push(one.track(1, receipt), Outcome::Safe);
+        resolutions.push(one.track(2, receipt), Outcome::Rejected);
+        resolutions.push(other.track(3, receipt), Outcome::Safe);
+        resolutions.push(one.track(4, receipt), Outcome::Safe);
+        assert_eq!(settled(&mut one), []);
+        resolutions.tell();
+        one.inbox().resolved().await;
+        other.inbox().resolved().await;
+        let of_one = [(1, Outcome::Safe), (2, Outcome::Rejected), (4, Outcome::Safe)];
+        assert_eq!((settled(&mut one), settled(&mut other)), (of_one.to_vec(), vec![(3, Outcome::Safe)]));
+        resolutions.push(one.track(5, receipt), Outcome::Safe);
+        drop(resolutions);
+        assert_eq!(settled(&mut one), [(5, Outcome::Unavailable)], "never told, so given up");
     }
 
     #[tokio::test]

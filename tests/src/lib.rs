@@ -33,6 +33,7 @@ pub mod manifest;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod operator;
+pub mod otlp;
 pub mod port;
 pub mod process;
 pub mod python;

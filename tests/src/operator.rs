@@ -65,16 +65,22 @@ impl Operator {
     /// Starts a replica of this name that watches all namespaces and gives its pods this image.
     /// Returns before it leads or serves.
     pub fn start(control_plane: &ControlPlane, name: &str, image: &str) -> Result<Self> {
-        Self::start_with(&credentials(control_plane, name)?, name, image)
+        Self::start_with(&credentials(control_plane, name)?, name, image, &[])
+    }
+
+    /// The same, with its traces sent to this receiver.
+    pub fn start_traced(control_plane: &ControlPlane, name: &str, image: &str, receiver: &str) -> Result<Self> {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", receiver), ("OTEL_BSP_SCHEDULE_DELAY", "200")];
+        Self::start_with(&credentials(control_plane, name)?, name, image, &variables)
     }
 
     /// The same with an API server that has faults.
     pub fn start_behind(control_plane: &ControlPlane, faults: &Faults, name: &str, image: &str) -> Result<Self> {
         let kubeconfig = control_plane.credentials().kubeconfig_of_proxy(&format!("{name}-behind"), &faults.url())?;
-        Self::start_with(&kubeconfig, name, image)
+        Self::start_with(&kubeconfig, name, image, &[])
     }
 
-    fn start_with(kubeconfig: &Path, name: &str, image: &str) -> Result<Self> {
+    fn start_with(kubeconfig: &Path, name: &str, image: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let admin = format!("127.0.0.1:{}", port::free()?);
         let mut command = Command::new(binary()?);
         command
@@ -86,7 +92,8 @@ impl Operator {
                 ("POD_NAMESPACE", NAMESPACE),
                 ("POD_NAME", name),
             ])
-            .env("RUST_LOG", "info,isthmus_operator=debug");
+            .env("RUST_LOG", "info,isthmus_operator=debug")
+            .envs(variables.iter().copied());
         Ok(Self { process: Process::start(name, &mut command)?, admin })
     }
 

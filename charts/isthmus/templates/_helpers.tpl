@@ -59,3 +59,9 @@ capabilities:
   drop:
     - ALL
 {{- end -}}
+
+{{/* The port of a URL. */}}
+{{- define "isthmus.port" -}}
+{{- $url := urlParse . -}}
+{{- regexFind "[0-9]+$" $url.host | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end }}

@@ -1,6 +1,9 @@
 //! What differs between two plans, by name: what a reload has to touch, and what it must leave alone.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::Plan;
+use crate::document::Rule;
 
 /// The parts of one kind, by what became of them. Names are sorted as in the plans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,16 +47,13 @@ impl Diff {
     pub fn between(old: &Plan, new: &Plan) -> Self {
         let settings =
             |plan: &Plan| (plan.bridge.authentication.clone(), plan.bridge.mqtt.clone(), plan.bridge.drain.clone());
-        let order = |plan: &Plan, other: &Plan| -> Vec<String> {
-            plan.rules.iter().map(|rule| rule.name.clone()).filter(|name| other.rule(name).is_some()).collect()
-        };
         Self {
             settings: settings(old) != settings(new),
             listeners: changes(&old.bridge.listeners, &new.bridge.listeners, |listener| &listener.name),
             sinks: changes(&old.sinks, &new.sinks, |sink| &sink.name),
             sources: changes(&old.sources, &new.sources, |source| &source.name),
             rules: changes(&old.rules, &new.rules, |rule| &rule.name),
-            rule_order: order(old, new) != order(new, old),
+            rule_order: !in_the_same_order(&old.rules, &new.rules),
         }
     }
 
@@ -67,15 +67,26 @@ impl Diff {
 
 fn changes<T: PartialEq>(old: &[T], new: &[T], name: impl Fn(&T) -> &String) -> Changes {
     let mut changes = Changes::default();
+    let mut before: HashMap<&str, &T> = old.iter().map(|part| (name(part).as_str(), part)).collect();
     for part in new {
-        let list = match old.iter().find(|before| name(before) == name(part)) {
+        let list = match before.remove(name(part).as_str()) {
             Some(before) if before == part => &mut changes.unchanged,
             Some(_) => &mut changes.changed,
             None => &mut changes.added,
         };
         list.push(name(part).clone());
     }
-    let gone = old.iter().filter(|before| !new.iter().any(|part| name(part) == name(before)));
-    changes.removed = gone.map(|before| name(before).clone()).collect();
+    let gone = old.iter().map(name).filter(|name| before.contains_key(name.as_str()));
+    changes.removed = gone.cloned().collect();
     changes
+}
+
+/// Whether the rules that are in both come in the same order.
+fn in_the_same_order(old: &[Rule], new: &[Rule]) -> bool {
+    let (in_old, in_new): (HashSet<_>, HashSet<_>) = (names(old).collect(), names(new).collect());
+    names(old).filter(|name| in_new.contains(name)).eq(names(new).filter(|name| in_old.contains(name)))
+}
+
+fn names(rules: &[Rule]) -> impl Iterator<Item = &str> {
+    rules.iter().map(|rule| rule.name.as_str())
 }

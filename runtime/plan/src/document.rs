@@ -217,10 +217,4 @@ impl Plan {
     /// The Source called `name`.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
-    }
-
-    /// The Rule called `name`.
-    pub fn rule(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.name == name)
-    }
-}
+    }}

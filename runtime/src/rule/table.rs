@@ -76,24 +76,27 @@ thread_local! {
 }
 
 impl RuleTable {
-    /// Compiles the rules of a plan. `before` gives the figures of rules that are known already.
+    /// Compiles the rules of a plan. `before` gives the figures of rules that are known already, and the compiled form of
+    /// those whose SQL is the same.
     pub fn compile(
         rules: &[document::Rule],
         sinks: impl Fn(&str) -> Option<Arc<Sink>>,
         before: &Self,
     ) -> Result<Self, String> {
         let mut table = Self::default();
+        let before: HashMap<&str, &ActiveRule> =
+            before.rules.iter().map(|rule| (rule.document.name.as_str(), rule.as_ref())).collect();
         for (number, document) in rules.iter().enumerate() {
             let number = number as u32;
             let name = &document.name;
-            let compiled = Rule::compile(&document.sql).map_err(|findings| {
-                let problems: Vec<_> = findings.into_iter().map(|finding| finding.message).collect();
-                format!("Rule {name} does not compile: {}", problems.join("; "))
-            })?;
+            let known = before.get(name.as_str());
+            let rule = match known.filter(|known| known.document.sql == document.sql) {
+                Some(known) => known.rule.clone(),
+                None => compile(document)?,
+            };
             let actions: Result<Vec<_>, String> =
                 document.actions.iter().map(|action| Action::compile(name, action, &sinks)).collect();
-            let known = before.rules.iter().find(|rule| rule.document.name == *name);
-            for entry in compiled.rule.from() {
+            for entry in rule.from() {
                 match &entry.from {
                     From::Filter(filter) => table.by_filter.insert(filter, number),
                     From::Source(source) => table.by_source.entry(source.clone()).or_default().push(number),
@@ -105,7 +108,7 @@ impl RuleTable {
             table.rules.push(Arc::new(ActiveRule {
                 name: Text::from(name.as_str()),
                 document: document.clone(),
-                rule: compiled.rule,
+                rule,
                 actions: actions.map_err(|problem| format!("Rule {name}: {problem}"))?,
                 figures: known.map(|rule| Arc::clone(&rule.figures)).unwrap_or_default(),
             }));
@@ -174,6 +177,13 @@ impl RuleTable {
     pub fn snapshot(&self) -> Vec<status::Rule> {
         self.rules.iter().map(|rule| rule.snapshot()).collect()
     }
+}
+
+fn compile(document: &document::Rule) -> Result<Rule, String> {
+    Rule::compile(&document.sql).map(|compiled| compiled.rule).map_err(|findings| {
+        let problems: Vec<_> = findings.into_iter().map(|finding| finding.message).collect();
+        format!("Rule {} does not compile: {}", document.name, problems.join("; "))
+    })
 }
 
 /// Where an event comes from and where what rules publish goes.

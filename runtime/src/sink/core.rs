@@ -1,8 +1,9 @@
 //! What the threads of a Sink share: the logs, the producer that feeds on them, and what Kafka answered.
 //!
-//! Records enter on connection tasks ([`Core::store`]) and leave on the producer's polling thread (`delivery`). Both send while a partition's window has room, under that partition's lock, so
-//! that order holds from the socket to the partition. Slow matters (metadata, a new producer) are left to
-//! `maintenance`, which is woken through [`Core::attention`].
+//! Records enter on connection tasks ([`Core::store`]) and leave when Kafka's answers are settled (`delivery`). Both
+//! send while a partition's window has room, under that partition's lock, so that order holds from the socket to the
+//! partition. Slow matters (metadata, a new producer) are left to `maintenance`, which is woken through
+//! [`Core::attention`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use isthmus_plan::document;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use super::delivery::Answers;
 use super::topic::{Partition, Topic, Totals};
 use super::topics::Slots;
 use super::{partitioner, settings};
@@ -54,11 +56,12 @@ pub(super) struct Core {
     pub(super) bounds: Bounds,
     pub(super) topics: RwLock<HashMap<ByteString, Arc<Topic>, RandomState>>,
     /// The topic of the specification, when it is no template.
-    pub(super) fixed: Mutex<Option<ByteString>>,
+    pub(super) fixed: ArcSwapOption<Topic>,
     /// Nothing is taken any more. Changed under the lock of `topics`.
     pub(super) closed: AtomicBool,
     pub(super) slots: RwLock<Slots>,
     pub(super) producer: ArcSwapOption<Producer>,
+    pub(super) answers: Answers,
     /// Bytes over all logs.
     bytes: AtomicU64,
     /// Figures of records that never reached a log, and of topics that were evicted.
@@ -88,10 +91,11 @@ impl Core {
             name,
             bounds: Bounds::default(),
             topics: RwLock::default(),
-            fixed: Mutex::default(),
+            fixed: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
             slots: RwLock::default(),
             producer: ArcSwapOption::empty(),
+            answers: Answers::default(),
             bytes: AtomicU64::new(0),
             settled: Mutex::default(),
             link: Mutex::new(Link {
@@ -132,6 +136,13 @@ impl Core {
     /// Stores a record for `topic` and sends what the window allows.
     pub(super) fn store(&self, topic: &str, record: Record, receipt: Option<Receipt>) -> Appended {
         let (mut record, mut receipt) = (record, receipt);
+        // Most Sinks have one topic: it need not be looked up.
+        if let Some(fixed) = self.fixed.load().as_deref().filter(|fixed| *fixed.name == *topic) {
+            match self.store_in(fixed, record, receipt) {
+                Ok(appended) => return appended,
+                Err(returned) => (record, receipt) = returned,
+            }
+        }
         loop {
             let Some(topic) = self.topic(topic) else {
                 let mut settled = self.settled.lock();
@@ -201,6 +212,10 @@ impl Core {
 
     /// Sends queued records of a partition while its window has room.
     pub(super) fn pump(&self, partition: &Partition, log: &mut PartitionLog) {
+        let window = self.bounds.window.load(Ordering::Relaxed);
+        if log.next_to_send(window).is_none() {
+            return;
+        }
         if partition.held.load(Ordering::Relaxed) || partition.gone.load(Ordering::Relaxed) {
             return;
         }
@@ -209,7 +224,6 @@ impl Core {
         if self.replacing.load(Ordering::Relaxed) {
             return;
         }
-        let window = self.bounds.window.load(Ordering::Relaxed);
         while let Some((position, record)) = log.next_to_send(window) {
             match producer.send(&partition.topic, partition.id, record, Token::new(partition.slot, position)) {
                 Ok(()) => log.mark_sent(),

@@ -1,16 +1,44 @@
 //! What Kafka answered: each answer settles its record in the log, or decides that it is sent again.
 //!
-//! Runs on the producer's polling thread.
+//! The producer's polling thread only collects answers; a task of the Sink settles them.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use rdkafka::error::RDKafkaErrorCode as Code;
+use tokio::sync::Notify;
 
 use super::core::{Core, Replace};
 use super::topic::Partition;
 use crate::buffer::Report;
 use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Deliveries, Token};
+use crate::receipt::Resolutions;
+
+/// One of Kafka's answers.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    token: Token,
+    result: Result<(), Code>,
+}
+
+/// Kafka's answers, on their way from the producer's polling thread to the task that settles them. Handed over in
+/// batches: settling on the polling thread would take a partition's lock from the connections for every single record,
+/// and wake every connection from a thread that is none of the runtime's.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    waiting: Mutex<Vec<Answer>>,
+    came: Notify,
+    settling: Mutex<Settling>,
+}
+
+/// What is being settled; its memory is kept from batch to batch.
+#[derive(Debug, Default)]
+struct Settling {
+    answers: Vec<Answer>,
+    resolutions: Resolutions,
+}
 
 impl Core {
     /// What an error about a sent record means for it.
@@ -41,35 +69,68 @@ impl Core {
             }
         }
     }
+
+    /// Settles the answers as they come, until the task is dropped.
+    pub(super) async fn settle_as_they_come(self: Arc<Self>) {
+        loop {
+            self.answers.came.notified().await;
+            self.settle();
+        }
+    }
+
+    /// Settles the answers that have come: one lock of a partition for all of its answers that follow each other.
+    pub(super) fn settle(&self) {
+        let mut settling = self.answers.settling.lock();
+        let Settling { answers, resolutions } = &mut *settling;
+        std::mem::swap(answers, &mut *self.answers.waiting.lock());
+        for run in answers.chunk_by(|one, next| one.token.slot == next.token.slot) {
+            self.settle_in_one_partition(run, resolutions);
+            resolutions.tell();
+        }
+        answers.clear();
+        drop(settling);
+        if self.any_stalled.load(Ordering::Acquire) {
+            self.pump_stalled();
+        }
+    }
+
+    fn settle_in_one_partition(&self, answers: &[Answer], resolutions: &mut Resolutions) {
+        let Some(partition) = self.partition(answers[0].token.slot) else { return };
+        let mut log = partition.log.lock();
+        let before = log.bytes();
+        for Answer { token, result } in answers {
+            let position = token.position(log.acknowledged());
+            let report = match result {
+                Ok(()) => {
+                    if !self.is_connected() {
+                        self.suspect();
+                    }
+                    Report::Delivered
+                }
+                Err(code) => {
+                    let report = self.judge(*code, &partition, log.cost_at(position).unwrap_or(0));
+                    if report == Report::Failed {
+                        tracing::warn!(sink = self.name, topic = %partition.topic, "Kafka refused a record: {code}");
+                    }
+                    report
+                }
+            };
+            log.report(position, report, resolutions);
+        }
+        self.account(before, &log);
+        self.pump(&partition, &mut log);
+    }
 }
 
 impl Deliveries for Core {
     fn delivered(&self, token: Token, result: Result<(), Code>) {
-        let Some(partition) = self.partition(token.slot) else { return };
-        let mut log = partition.log.lock();
-        let position = token.position(log.acknowledged());
-        let report = match result {
-            Ok(()) => {
-                if !self.is_connected() {
-                    self.suspect();
-                }
-                Report::Delivered
-            }
-            Err(code) => {
-                let report = self.judge(code, &partition, log.cost_at(position).unwrap_or(0));
-                if report == Report::Failed {
-                    tracing::warn!(sink = self.name, topic = %partition.topic, "Kafka refused a record: {code}");
-                }
-                report
-            }
+        let first = {
+            let mut waiting = self.answers.waiting.lock();
+            waiting.push(Answer { token, result });
+            waiting.len() == 1
         };
-        let before = log.bytes();
-        log.report(position, report);
-        self.account(before, &log);
-        self.pump(&partition, &mut log);
-        drop(log);
-        if self.any_stalled.load(Ordering::Acquire) {
-            self.pump_stalled();
+        if first {
+            self.answers.came.notify_one();
         }
     }
 

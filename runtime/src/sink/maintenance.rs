@@ -73,7 +73,10 @@ pub(super) async fn maintain(
     settings: watch::Receiver<Arc<ProducerSettings>>,
     stop: CancellationToken,
 ) {
+    // A task of its own: maintenance may be waiting for Kafka while answers come.
+    let settling = tokio::spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&core).settle_as_they_come()));
     stop.run_until_cancelled(work(&core, settings)).await;
+    drop(settling.await);
 }
 
 async fn work(core: &Arc<Core>, mut settings: watch::Receiver<Arc<ProducerSettings>>) {
@@ -140,6 +143,8 @@ pub(super) async fn retire(core: &Arc<Core>, grace: Duration) {
     if let Err(error) = retired {
         tracing::error!(sink = core.name, "retiring a producer failed: {error}");
     }
+    // All its answers have come; none may wait while the next producer sends.
+    core.settle();
 }
 
 /// Asks Kafka about the topics that are due and says how long to wait until the next time.

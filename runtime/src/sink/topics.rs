@@ -23,23 +23,21 @@ pub(super) struct Slots {
 impl Core {
     /// Makes a fixed topic known before its first record, so that its state is known too.
     pub(super) fn prepare(&self, fixed: Option<&ByteString>) {
-        *self.fixed.lock() = fixed.cloned();
-        if let Some(topic) = fixed {
-            drop(self.topic(topic));
-        }
+        // Whatever number of topics a changed specification left behind.
+        self.fixed.store(fixed.and_then(|name| self.topic_among(name, usize::MAX)));
     }
 
     /// Whether records choose their topic by a template.
     pub(super) fn topic_is_template(&self) -> bool {
-        self.fixed.lock().is_none()
+        self.fixed.load().is_none()
     }
 
     /// Lets go of topics that a changed specification left behind, once they are empty.
     pub(super) fn forget_old_topics(&self) {
-        let Some(fixed) = self.fixed.lock().clone() else { return };
+        let Some(fixed) = self.fixed.load_full() else { return };
         let mut topics = self.topics.write();
         if topics.len() > 1 {
-            topics.retain(|name, topic| *name == fixed || !self.evict(topic));
+            topics.retain(|name, topic| *name == fixed.name || !self.evict(topic));
         }
     }
 
@@ -56,6 +54,11 @@ impl Core {
 
     /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone.
     pub(super) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topic_among(name, self.bounds.topics.load(Ordering::Relaxed))
+    }
+
+    /// The same, when there may be `most` topics.
+    fn topic_among(&self, name: &str, most: usize) -> Option<Arc<Topic>> {
         let now = now_millis();
         if let Some(topic) = self.topics.read().get(name) {
             topic.used_at.store(now, Ordering::Relaxed);
@@ -65,7 +68,7 @@ impl Core {
         if self.closed.load(Ordering::Relaxed) {
             return None;
         }
-        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
+        if topics.len() >= most {
             let idle = topics.values().filter(|topic| topic.is_empty());
             let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
             if !self.evict(&longest) {

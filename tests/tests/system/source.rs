@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use isthmus_tests::condition::{eventually, throughout};
 use isthmus_tests::isthmus::{self, Isthmus, Start};
 use isthmus_tests::kafka::Kafka;
@@ -158,6 +158,54 @@ fn undelivered_record_comes_again_after_a_crash() -> Result<()> {
         return Err(anyhow!("instead of the command came {again:?}"));
     };
     assert_eq!(again.payload, b"one");
+    Ok(())
+}
+
+#[test]
+fn second_pod_takes_over_half_of_the_partitions_and_repeats_nothing_that_was_delivered() -> Result<()> {
+    const RECORDS: u64 = 12;
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic_with("commands", 2, &[])?;
+    let group = Kafka::unused_name("commands");
+    // The interval never comes: what is committed before the end is what was given back.
+    let source = commands(&group).with("offsetCommitInterval", "1h").and("topicMapping", mapping(&topic));
+    let pod = || -> Result<Isthmus> {
+        let plan = isthmus::render(&manifest::documents(&[
+            manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+            manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+            source.clone(),
+        ]))?;
+        Isthmus::pod(&plan)
+    };
+    let write = || (0..RECORDS).try_for_each(|car| kafka.write(&topic, &format!("car-{car}"), "on", &[]));
+    let has_half = |pod: &Isthmus| -> Result<()> {
+        let partitions = pod.figure("sources", "commands", "partitions")?;
+        ensure!(partitions == 1, "{partitions} partitions");
+        Ok(())
+    };
+
+    let first = pod()?;
+    write()?;
+    first.wait_for("sources", "commands", "delivered", RECORDS)?;
+    assert!(kafka.committed(&group, &topic)?.is_empty(), "nothing is committed yet");
+    let second = pod()?;
+    eventually("each has a partition", 3 * SOON, || has_half(&first).and_then(|()| has_half(&second)))?;
+    let given_back = kafka.committed(&group, &topic)?;
+    assert!(given_back.len() == 1 && given_back.values().all(|offset| *offset > 0), "{given_back:?}");
+
+    write()?;
+    let sum = |field: &str| -> Result<u64> {
+        Ok(first.figure("sources", "commands", field)? + second.figure("sources", "commands", field)?)
+    };
+    eventually("everything is delivered", SOON, || match sum("delivered")? {
+        delivered if delivered >= 2 * RECORDS => Ok(()),
+        delivered => Err(anyhow!("{delivered} of {}", 2 * RECORDS)),
+    })?;
+    assert_eq!(sum("received")?, 2 * RECORDS, "nothing came twice");
+    first.stop()?;
+    second.stop()?;
+    let committed = kafka.committed(&group, &topic)?;
+    assert_eq!(committed.values().sum::<i64>(), 2 * RECORDS as i64, "{committed:?}");
     Ok(())
 }
 
