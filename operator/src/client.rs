@@ -72,7 +72,7 @@ where
             let answer = answer.await;
             let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             let span = tracing::Span::current();
-            span.record("http.response.status_code", code);
+            span.record("http.response.status_code", code.map(i64::from));
             if code.is_none_or(|code| code >= 400) {
                 span.record("otel.status_code", "ERROR");
             }

@@ -19,7 +19,7 @@ fetch() { # fetch POM FOLDER
 archive_classes() {
     local folder=$1 work port=$((20000 + RANDOM % 10000)) pid
     work=$(mktemp -d)
-    sed "s#@DIR@#$work#; s#@PORT@#$port#g; s#@CONTROLLER_PORT@#$((port + 1))#g" \
+    sed "s#@DIR@#$work#; s#@HOST@#127.0.0.1#g; s#@PORT@#$port#g; s#@CONTROLLER_PORT@#$((port + 1))#g" \
         "$environment_dir/kafka/broker.properties" >"$work/broker.properties"
     local java=(java -XX:+UseSerialGC -XX:TieredStopAtLevel=1
         -Dlog4j2.configurationFile="$environment_dir/kafka/log4j2.yaml" -cp "$(cat "$folder/classpath")")
