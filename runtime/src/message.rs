@@ -4,8 +4,8 @@
 //! `mqtt`, what becomes of it to `ingress`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -35,9 +35,18 @@ impl QoS {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(u128);
 
+impl MessageId {
+    /// Its text form: 32 hexadecimal digits. Rules that select everything ask for it with each message.
+    pub fn text(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let digits = (0..32).rev().map(|place| char::from(DIGITS[(self.0 >> (4 * place)) as usize & 15]));
+        digits.collect()
+    }
+}
+
 impl std::fmt::Display for MessageId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032X}", self.0)
+        f.write_str(&self.text())
     }
 }
 
@@ -77,8 +86,47 @@ pub struct Publisher {
     pub client_id: ByteString,
     /// MQTT user name, when the client gave one.
     pub username: Option<ByteString>,
-    /// Address of the peer, absent for messages of the process itself.
-    pub peer: Option<SocketAddr>,
+    /// The other end of the connection, absent for messages of the process itself.
+    pub peer: Option<Peer>,
+}
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    address: SocketAddr,
+    /// Made when a rule first asks, and then the same for all messages.
+    texts: OnceLock<Box<PeerTexts>>,
+}
+
+#[derive(Debug)]
+struct PeerTexts {
+    host: ByteString,
+    name: ByteString,
+}
+
+impl Peer {
+    /// The IP address as text.
+    pub fn host(&self) -> &ByteString {
+        &self.texts().host
+    }
+
+    /// IP address and port as text.
+    pub fn name(&self) -> &ByteString {
+        &self.texts().name
+    }
+
+    fn texts(&self) -> &PeerTexts {
+        self.texts.get_or_init(|| {
+            let host = self.address.ip().to_string().into();
+            Box::new(PeerTexts { host, name: self.address.to_string().into() })
+        })
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, texts: OnceLock::new() }
+    }
 }
 
 /// The properties of an MQTT 5.0 PUBLISH that travel with the message (OASIS MQTT 5.0 §3.3.2.3).
@@ -136,6 +184,7 @@ mod tests {
         let ids = [one.next(5), one.next(5), other.next(5), other.next(5)];
         assert!(ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id)), "{ids:?}");
         assert!(one.next(6) > other.next(5));
-        assert_eq!(one.next(7).to_string().len(), 32);
+        let id = one.next(7);
+        assert_eq!(id.to_string(), format!("{:032X}", id.0));
     }
 }

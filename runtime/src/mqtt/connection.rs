@@ -98,7 +98,8 @@ impl Connection {
         let Admission { session, will, inflight_limit, maximum_packet_size, session_wanted, connack } = admission;
         broker.counters().accepted.add(1);
         let client_id = &*session.publisher.client_id;
-        tracing::debug!(client_id, peer = ?session.publisher.peer, version = ?session.version, "client connected");
+        let peer = || session.publisher.peer.as_ref().map(|peer| &**peer.name());
+        tracing::debug!(client_id, peer = peer(), version = ?session.version, "client connected");
         Self {
             stream,
             ids: MessageIds::new(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use isthmus_rules::{Column, Columns, EventKind, Map, Text, Value};
 
-use crate::message::{Message, PublishProperties};
+use crate::message::{Message, Peer, PublishProperties};
 
 /// Name of this process in the `node` column: the host name, which in a pod is the pod's.
 pub static NODE: LazyLock<Text> = LazyLock::new(|| {
@@ -12,6 +12,14 @@ pub static NODE: LazyLock<Text> = LazyLock::new(|| {
     let name = name.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
     Text::from(name.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned()))
 });
+
+/// The `flags` column by RETAIN and DUP. Values that most messages share are made once.
+static FLAGS: LazyLock<[[Value; 2]; 2]> = LazyLock::new(|| {
+    let flags = |retain, dup| map([("retain", Value::Bool(retain)), ("dup", Value::Bool(dup))]);
+    [false, true].map(|retain| [false, true].map(|dup| flags(retain, dup)))
+});
+static NO_PROPERTIES: LazyLock<Value> = LazyLock::new(|| properties(&PublishProperties::default()));
+static NO_ATTRIBUTES: LazyLock<Value> = LazyLock::new(|| Value::map(Map::new()));
 
 /// A message as an event.
 #[derive(Debug)]
@@ -29,24 +37,20 @@ impl Columns for MessageColumns<'_> {
             Column::Event => Value::constant(EventKind::MessagePublish.event_name()),
             Column::Timestamp | Column::PublishReceivedAt => Value::Int(message.received_at.into()),
             Column::Node => Value::Text(NODE.clone()),
-            Column::Id => Value::Text(Text::from(message.id.to_string())),
+            Column::Id => Value::Text(Text::from(message.id.text())),
             Column::ClientId => Value::Text(Text::from(publisher.client_id.clone())),
             Column::Username => text(publisher.username.as_ref()),
             Column::Payload => Value::shared_binary(&message.payload),
-            Column::PeerHost => publisher.peer.map_or(Value::Undefined, |peer| owned(peer.ip().to_string())),
-            Column::PeerName => publisher.peer.map_or(Value::Undefined, |peer| owned(peer.to_string())),
+            Column::PeerHost => text(publisher.peer.as_ref().map(Peer::host)),
+            Column::PeerName => text(publisher.peer.as_ref().map(Peer::name)),
             Column::Topic => Value::Text(Text::from(message.topic.clone())),
             Column::Qos => Value::Int(message.qos.level().into()),
-            Column::Flags => map([("retain", Value::Bool(message.retain)), ("dup", Value::Bool(message.dup))]),
-            Column::PubProps => properties(message.properties.as_deref()),
-            Column::ClientAttrs => Value::map(Map::new()),
+            Column::Flags => FLAGS[usize::from(message.retain)][usize::from(message.dup)].clone(),
+            Column::PubProps => message.properties.as_deref().map_or_else(|| NO_PROPERTIES.clone(), properties),
+            Column::ClientAttrs => NO_ATTRIBUTES.clone(),
             _ => Value::Undefined,
         }
     }
-}
-
-fn owned(text: String) -> Value {
-    Value::Text(Text::from(text))
 }
 
 fn text(text: Option<&bytestring::ByteString>) -> Value {
@@ -59,9 +63,7 @@ fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
 
 /// The `pub_props` column: properties under their names in the OASIS standard, `User-Property` as a map (of equal
 /// names the last) and as pairs.
-fn properties(properties: Option<&PublishProperties>) -> Value {
-    static NONE: LazyLock<PublishProperties> = LazyLock::new(PublishProperties::default);
-    let properties = properties.unwrap_or(&NONE);
+fn properties(properties: &PublishProperties) -> Value {
     let mut all = Map::new();
     if let Some(format) = properties.payload_format {
         all.insert("Payload-Format-Indicator", Value::Int(format.into()));

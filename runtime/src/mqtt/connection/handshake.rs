@@ -182,7 +182,7 @@ async fn admit(
         // Copies: a slice would keep the whole read buffer for as long as the client is connected.
         client_id: if assigned { admission::assign_client_id(number) } else { admission::copy(&connect.client_id) },
         username: connect.username.as_ref().map(admission::copy),
-        peer: Some(peer),
+        peer: Some(peer.into()),
     });
     let server_keep_alive = (connect.version == Version::V5
         && (connect.keep_alive == 0 || connect.keep_alive > settings.max_keep_alive))
