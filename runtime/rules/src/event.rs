@@ -46,12 +46,19 @@ pub struct Event<'c> {
     columns: &'c dyn Columns,
     payload: OnceCell<Value>,
     index: OnceCell<Result<Index, JsonError>>,
+    /// Columns that were read, for the next rule; of those that fall together the first.
+    read: [OnceCell<(Column, Value)>; KEPT_COLUMNS],
 }
+
+/// Most rules read few columns besides the payload.
+const KEPT_COLUMNS: usize = 4;
 
 impl<'c> Event<'c> {
     /// An event over `columns`. Cheap: nothing is read yet.
+    #[inline]
     pub fn new(columns: &'c dyn Columns) -> Self {
-        Self { columns, payload: OnceCell::new(), index: OnceCell::new() }
+        let (payload, index) = (OnceCell::new(), OnceCell::new());
+        Self { columns, payload, index, read: Default::default() }
     }
 
     /// What happened.
@@ -65,16 +72,41 @@ impl<'c> Event<'c> {
     }
 
     /// A column.
+    #[inline]
     pub(crate) fn column(&self, column: Column) -> Value {
-        if column == Column::Payload { self.payload().clone() } else { self.columns.get(column) }
+        self.kept(column).map_or_else(|| self.make_column(column), Value::clone)
+    }
+
+    /// The value of a column that was read before.
+    #[inline]
+    pub(crate) fn kept(&self, column: Column) -> Option<&Value> {
+        match self.read[column as usize % KEPT_COLUMNS].get() {
+            Some((kept, value)) if *kept == column => Some(value),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn make_column(&self, column: Column) -> Value {
+        if column == Column::Payload {
+            return self.payload().clone();
+        }
+        let value = self.columns.get(column);
+        if !value.is_shared() {
+            // It stays as it is when another column has the place.
+            let _ = self.read[column as usize % KEPT_COLUMNS].set((column, value.clone()));
+        }
+        value
     }
 
     /// The payload as it came, before any decoding.
+    #[inline]
     pub(crate) fn payload(&self) -> &Value {
         self.payload.get_or_init(|| self.columns.get(Column::Payload))
     }
 
     /// The payload as an indexed JSON text; `None` when it is not text or bytes (a sample event may give it decoded).
+    #[inline]
     pub(crate) fn document(&self) -> Option<Result<Document<'_>, &JsonError>> {
         match self.payload() {
             Value::Text(text) => {

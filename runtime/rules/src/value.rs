@@ -104,6 +104,15 @@ impl Value {
         }
     }
 
+    /// Whether a clone shares memory, and so changes a counter.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::Undefined | Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => false,
+            Self::Text(text) => text.is_shared(),
+            Self::Bytes(_) | Self::Bits(_) | Self::List(_) | Self::Map(_) => true,
+        }
+    }
+
     /// The boolean, if this is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
