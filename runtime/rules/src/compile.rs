@@ -96,7 +96,7 @@ impl Checker<'_> {
                     if !is_identity(expr, &target) {
                         self.local.insert(target.root);
                     }
-                    Item::Value { expr: checked, target: plan_target }
+                    Item::Value { expr: checked, target: Box::new(plan_target) }
                 }
             })
             .collect();

@@ -7,6 +7,7 @@
 pub mod columns;
 mod kind;
 mod map;
+mod places;
 
 use std::cell::OnceCell;
 
@@ -14,7 +15,9 @@ pub use columns::Column;
 pub use kind::EventKind;
 pub use map::MapColumns;
 
-use crate::value::json::{Document, Index, JsonError};
+use self::places::Places;
+use crate::value::json::{Document, Index, JsonError, Known};
+use crate::value::path::packed::Packed;
 use crate::value::{Map, Text, Value};
 
 /// The columns of one event, made only when a rule reads them.
@@ -46,6 +49,7 @@ pub struct Event<'c> {
     columns: &'c dyn Columns,
     payload: OnceCell<Value>,
     index: OnceCell<Result<Index, JsonError>>,
+    places: Places,
     /// Columns that were read, for the next rule; of those that fall together the first.
     read: [OnceCell<(Column, Value)>; KEPT_COLUMNS],
 }
@@ -58,7 +62,7 @@ impl<'c> Event<'c> {
     #[inline]
     pub fn new(columns: &'c dyn Columns) -> Self {
         let (payload, index) = (OnceCell::new(), OnceCell::new());
-        Self { columns, payload, index, read: Default::default() }
+        Self { columns, payload, index, places: Places::default(), read: Default::default() }
     }
 
     /// What happened.
@@ -119,6 +123,19 @@ impl<'c> Event<'c> {
             }
             _ => None,
         }
+    }
+
+    /// A number of the payload that was found and read before, and how many nodes finding it went by.
+    #[inline]
+    pub(crate) fn known(&self, path: &Packed) -> Option<(Known, usize)> {
+        let Some(Ok(index)) = self.index.get() else { return None };
+        let (node, passed) = self.places.get(path)?;
+        Some((index.known(node)?, passed))
+    }
+
+    /// Places of the payload that were found.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Every defined column, as `SELECT *` gives them, with the rule's metadata.

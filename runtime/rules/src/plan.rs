@@ -7,6 +7,7 @@ use crate::functions::{Function, Prepared};
 use crate::sql::ast::Span;
 use crate::value::compare::Comparison;
 use crate::value::path::Step;
+use crate::value::path::packed::Packed;
 use crate::value::{Text, Value};
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(crate) struct Foreach {
 #[derive(Debug)]
 pub(crate) enum Item {
     All,
-    Value { expr: Expr, target: Target },
+    Value { expr: Expr, target: Box<Target> },
 }
 
 /// Where a value goes in the row.
@@ -60,6 +61,15 @@ pub(crate) enum PathStep {
     Variable(Place),
 }
 
+impl PathStep {
+    fn fixed(&self) -> Option<&Step> {
+        match self {
+            Self::Fixed(step) => Some(step),
+            Self::Variable(_) => None,
+        }
+    }
+}
+
 /// A name and the way into it.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -67,6 +77,19 @@ pub(crate) struct Place {
     pub(crate) steps: Vec<PathStep>,
     /// Whether an earlier item may have set the name, so that the row is looked at before the event.
     pub(crate) local: bool,
+    /// How it is read.
+    pub(crate) way: Way,
+}
+
+/// How a place is read; the frequent ones are short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The event has the value as it is.
+    Column(Column),
+    /// Inside the event's payload, by a few short keys.
+    Payload(Packed),
+    /// Looking wherever it may be.
+    Search,
 }
 
 #[derive(Debug, Clone)]
@@ -199,6 +222,18 @@ impl Expr {
 }
 
 impl Place {
+    pub(crate) fn new(root: Root, steps: Vec<PathStep>, local: bool) -> Self {
+        let path = steps.iter().map(PathStep::fixed).collect::<Option<Vec<_>>>().and_then(Packed::of);
+        let way = match (&root, path) {
+            _ if local => Way::Search,
+            // A rule has metadata, an event none.
+            (Root::Column(column), _) if steps.is_empty() && *column != Column::Metadata => Way::Column(*column),
+            (Root::Column(Column::Payload), Some(path)) => Way::Payload(path),
+            _ => Way::Search,
+        };
+        Self { root, steps, local, way }
+    }
+
     pub(crate) fn for_each(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);
         for step in &self.steps {

@@ -1,12 +1,14 @@
 //! Values of expressions.
 
 use super::operator::{self, arithmetic};
+use super::place::known;
 use super::{Raised, Scope};
 use crate::environment::Environment;
 use crate::functions::{Call, Nature};
-use crate::plan::{Expr, Node};
+use crate::plan::{Expr, Node, Way};
 use crate::topic;
-use crate::value::compare::{compare, same};
+use crate::value::compare::{NotANumber, compare, same};
+use crate::value::json::Known;
 use crate::value::{Text, Value};
 
 /// Arguments kept on the stack; more go to the heap.
@@ -71,14 +73,25 @@ impl Expr {
             // NOT of something that is not a boolean is false.
             Node::Not(operand) => Ok(operand.value(scope, env)?.as_bool().is_some_and(|value| !value)),
             Node::Compare(op, left, right) => {
+                let not_a_number = |text: NotANumber| {
+                    Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0))
+                };
+                if let (Node::Place(place), Node::Constant(right)) = (&left.node, &right.node)
+                    && let Way::Payload(path) = &place.way
+                {
+                    let compared = match known(path, scope.event, env) {
+                        Some(Known::Float(left)) => compare(*op, &Value::Float(left), right),
+                        Some(Known::Int(left)) => compare(*op, &Value::Int(left.into()), right),
+                        None => compare(*op, &place.read_payload(scope, env, &left.span)?, right),
+                    };
+                    return compared.map_err(not_a_number);
+                }
                 let left = left.value(scope, env)?;
                 let compared = match &right.node {
                     Node::Constant(right) => compare(*op, &left, right),
                     _ => compare(*op, &left, &right.value(scope, env)?),
                 };
-                compared.map_err(|text| {
-                    Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0))
-                })
+                compared.map_err(not_a_number)
             }
             Node::Matches(topic, filter) => {
                 let (topic, filter) = (topic.value(scope, env)?, filter.value(scope, env)?);

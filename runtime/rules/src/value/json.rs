@@ -8,7 +8,7 @@ mod scan;
 mod write;
 
 pub use document::Index;
-pub(crate) use document::{Document, NodeId};
+pub(crate) use document::{Document, Known, NodeId};
 pub(crate) use write::write_entries;
 pub use write::{write_string, write_value};
 
