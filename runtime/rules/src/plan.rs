@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::event::Column;
 use crate::functions::{Function, Prepared};
+use crate::row::Names;
 use crate::sql::ast::Span;
 use crate::value::compare::Comparison;
 use crate::value::path::Step;
@@ -23,21 +24,29 @@ pub(crate) struct Plan {
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    Select(Vec<Item>),
+    Select(Items),
     Foreach(Box<Foreach>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Foreach {
     /// Names bound before the collection.
-    pub(crate) bindings: Vec<Item>,
+    pub(crate) bindings: Items,
     pub(crate) collection: Expr,
     /// The name of an element.
     pub(crate) item: Text,
-    pub(crate) each: Option<Vec<Item>>,
+    pub(crate) each: Option<Items>,
     pub(crate) incase: Option<Expr>,
     /// What a look at one element counts as work, in bytes.
     pub(crate) work: usize,
+}
+
+/// What makes a row, from left to right.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    pub(crate) list: Vec<Item>,
+    /// The names of the row's fields when each item gives one field, whose name the SQL says and no other item has.
+    pub(crate) names: Option<Names>,
 }
 
 #[derive(Debug)]
@@ -159,6 +168,23 @@ pub(crate) enum Arithmetic {
     Divide,
     Div,
     Mod,
+}
+
+impl Items {
+    pub(crate) fn new(list: Vec<Item>) -> Self {
+        let names = list.iter().map(Item::fixed_name).collect::<Option<Vec<_>>>().and_then(Names::new);
+        Self { list, names }
+    }
+}
+
+impl Item {
+    /// The name of the one field that this item gives, if the SQL says it.
+    fn fixed_name(&self) -> Option<Text> {
+        match self {
+            Self::Value { target, .. } if target.steps.is_empty() => Some(target.root.clone()),
+            Self::Value { .. } | Self::All => None,
+        }
+    }
 }
 
 impl Expr {

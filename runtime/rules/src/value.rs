@@ -104,6 +104,17 @@ impl Value {
         }
     }
 
+    /// The bytes of a text; `None` when there are values in it.
+    #[inline]
+    pub(crate) fn flat_bytes(&self) -> Option<usize> {
+        match self {
+            Self::List(_) | Self::Map(_) => None,
+            Self::Text(text) => Some(text.len()),
+            Self::Bytes(bytes) => Some(bytes.len()),
+            _ => Some(0),
+        }
+    }
+
     /// Whether a clone shares memory, and so changes a counter.
     pub(crate) fn is_shared(&self) -> bool {
         match self {

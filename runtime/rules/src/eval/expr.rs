@@ -4,8 +4,10 @@ use super::operator::{self, arithmetic};
 use super::place::known;
 use super::{Raised, Scope};
 use crate::environment::Environment;
+use crate::event::Event;
 use crate::functions::{Call, Nature};
 use crate::plan::{Expr, Node, Way};
+use crate::row::Row;
 use crate::topic;
 use crate::value::compare::{NotANumber, compare, same};
 use crate::value::json::Known;
@@ -63,6 +65,55 @@ impl Expr {
                 self.holds(scope, env).map(Value::Bool)
             }
         }
+    }
+
+    /// Adds the value to a row of names.
+    #[inline]
+    pub(super) fn push(
+        &self,
+        row: &mut Row,
+        event: &Event<'_>,
+        bound: Option<&Row>,
+        env: &mut Environment<'_>,
+    ) -> Result<(), Raised> {
+        if let Node::Place(place) = &self.node {
+            match &place.way {
+                // Made where it stays: a value is dear to move.
+                Way::Column(column) => {
+                    if let Some(value) = event.kept(*column) {
+                        row.push_named_clone(value);
+                        return Ok(());
+                    }
+                }
+                Way::Payload(path) => match known(path, event, env) {
+                    Some(Known::Float(float)) => {
+                        row.push_named(Value::Float(float));
+                        return Ok(());
+                    }
+                    Some(Known::Int(int)) => {
+                        row.push_named(Value::Int(int.into()));
+                        return Ok(());
+                    }
+                    None => {}
+                },
+                Way::Search => {}
+            }
+        }
+        self.push_any(row, event, bound, env)
+    }
+
+    #[inline(never)]
+    fn push_any(
+        &self,
+        row: &mut Row,
+        event: &Event<'_>,
+        bound: Option<&Row>,
+        env: &mut Environment<'_>,
+    ) -> Result<(), Raised> {
+        let scope = Scope { event, row: Some(row), row_falls_through: true, bound };
+        let value = self.value(&scope, env)?;
+        row.push_named(value);
+        Ok(())
     }
 
     /// Whether a condition is satisfied.

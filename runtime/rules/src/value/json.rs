@@ -9,7 +9,7 @@ mod write;
 
 pub use document::Index;
 pub(crate) use document::{Document, Known, NodeId};
-pub(crate) use write::write_entries;
+pub(crate) use write::{close_members, member_key, open_members, write_member};
 pub use write::{write_string, write_value};
 
 use thiserror::Error;
