@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use crate::diagnostic::Diagnostic;
 use crate::event::{Column, EventKind};
-use crate::plan::{Body, Expr, Foreach, Item, Node, PathStep, Plan, Target};
+use crate::plan::{Body, Expr, Foreach, Item, Items, Node, PathStep, Plan, Target};
 use crate::rule::FromEntry;
 use crate::sql::ast;
 use crate::value::Text;
@@ -50,10 +50,10 @@ fn plan(body: Body, condition: Option<Expr>) -> Plan {
     let mut condition_first = false;
     let mut select_decodes_payload = false;
     if let (Body::Select(items), Some(condition)) = (&body, &condition) {
-        condition_first = items.iter().all(Item::is_plain);
+        condition_first = items.list.iter().all(Item::is_plain);
         condition.for_each_place(&mut |place| condition_first &= !place.local);
         let mut look = |place: &crate::plan::Place| select_decodes_payload |= place.decodes_payload();
-        for item in items {
+        for item in &items.list {
             if let Item::Value { expr, target } = item {
                 expr.for_each_place(&mut look);
                 target.for_each_place(&mut look);
@@ -79,7 +79,7 @@ struct Checker<'s> {
 
 impl Checker<'_> {
     /// Items from left to right; each adds the names that the next ones may use.
-    fn items(&mut self, items: &[ast::Item]) -> (Vec<Item>, Shape) {
+    fn items(&mut self, items: &[ast::Item]) -> (Items, Shape) {
         let mut shape = Shape::default();
         let items = items
             .iter()
@@ -96,11 +96,11 @@ impl Checker<'_> {
                     if !is_identity(expr, &target) {
                         self.local.insert(target.root);
                     }
-                    Item::Value { expr: checked, target: plan_target }
+                    Item::Value { expr: checked, target: Box::new(plan_target) }
                 }
             })
             .collect();
-        (items, shape)
+        (Items::new(items), shape)
     }
 
     fn foreach(
@@ -118,7 +118,7 @@ impl Checker<'_> {
         let (last, earlier) = match collection.split_last() {
             Some((ast::Item::Value { expr, target }, earlier)) => ((expr, target.as_ref()), earlier),
             // `*` was reported; the parser gives at least one item.
-            _ => return (Body::Select(Vec::new()), None, Shape::default()),
+            _ => return (Body::Select(Items::default()), None, Shape::default()),
         };
         let (bindings, mut shape) = self.items(earlier);
         let checked = self.expr(last.0);

@@ -7,13 +7,15 @@ pub(crate) mod budget;
 mod expr;
 pub(crate) mod operator;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::ops::Range;
 
 use crate::environment::Environment;
 use crate::event::{Column, Event};
-use crate::plan::{Body, Foreach, Item, Plan, Target};
+use crate::plan::{Body, Foreach, Item, Items, Plan, Target};
 use crate::row::{Row, Rows};
 use crate::value::path::Step;
 use crate::value::{Text, Value};
@@ -94,7 +96,7 @@ impl Plan {
         }
     }
 
-    fn select(&self, items: &[Item], event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
+    fn select(&self, items: &Items, event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
         if self.condition_first && !self.matches(event, None, env)? {
             if self.select_decodes_payload
                 && let Some(Err(error)) = event.document()
@@ -164,7 +166,25 @@ impl Plan {
 }
 
 /// Runs items from left to right into a row.
-fn project(items: &[Item], event: &Event<'_>, bound: Option<&Row>, env: &mut Environment<'_>) -> Result<Row, Raised> {
+#[inline]
+fn project(items: &Items, event: &Event<'_>, bound: Option<&Row>, env: &mut Environment<'_>) -> Result<Row, Raised> {
+    let Some(names) = &items.names else { return project_any(&items.list, event, bound, env) };
+    let mut row = Row::of(names);
+    for item in &items.list {
+        if let Item::Value { expr, .. } = item {
+            expr.push(&mut row, event, bound, env)?;
+        }
+    }
+    Ok(row)
+}
+
+#[inline(never)]
+fn project_any(
+    items: &[Item],
+    event: &Event<'_>,
+    bound: Option<&Row>,
+    env: &mut Environment<'_>,
+) -> Result<Row, Raised> {
     let mut row = Row::with_capacity(items.len());
     for item in items {
         match item {

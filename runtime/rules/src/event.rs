@@ -7,6 +7,7 @@
 pub mod columns;
 mod kind;
 mod map;
+mod places;
 
 use std::cell::OnceCell;
 
@@ -14,7 +15,9 @@ pub use columns::Column;
 pub use kind::EventKind;
 pub use map::MapColumns;
 
-use crate::value::json::{Document, Index, JsonError};
+use self::places::Places;
+use crate::value::json::{Document, Index, JsonError, Known};
+use crate::value::path::packed::Packed;
 use crate::value::{Map, Text, Value};
 
 /// The columns of one event, made only when a rule reads them.
@@ -46,12 +49,20 @@ pub struct Event<'c> {
     columns: &'c dyn Columns,
     payload: OnceCell<Value>,
     index: OnceCell<Result<Index, JsonError>>,
+    places: Places,
+    /// Columns that were read, for the next rule; of those that fall together the first.
+    read: [OnceCell<(Column, Value)>; KEPT_COLUMNS],
 }
+
+/// Most rules read few columns besides the payload.
+const KEPT_COLUMNS: usize = 4;
 
 impl<'c> Event<'c> {
     /// An event over `columns`. Cheap: nothing is read yet.
+    #[inline]
     pub fn new(columns: &'c dyn Columns) -> Self {
-        Self { columns, payload: OnceCell::new(), index: OnceCell::new() }
+        let (payload, index) = (OnceCell::new(), OnceCell::new());
+        Self { columns, payload, index, places: Places::default(), read: Default::default() }
     }
 
     /// What happened.
@@ -65,16 +76,41 @@ impl<'c> Event<'c> {
     }
 
     /// A column.
+    #[inline]
     pub(crate) fn column(&self, column: Column) -> Value {
-        if column == Column::Payload { self.payload().clone() } else { self.columns.get(column) }
+        self.kept(column).map_or_else(|| self.make_column(column), Value::clone)
+    }
+
+    /// The value of a column that was read before.
+    #[inline]
+    pub(crate) fn kept(&self, column: Column) -> Option<&Value> {
+        match self.read[column as usize % KEPT_COLUMNS].get() {
+            Some((kept, value)) if *kept == column => Some(value),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn make_column(&self, column: Column) -> Value {
+        if column == Column::Payload {
+            return self.payload().clone();
+        }
+        let value = self.columns.get(column);
+        if !value.is_shared() {
+            // It stays as it is when another column has the place.
+            let _ = self.read[column as usize % KEPT_COLUMNS].set((column, value.clone()));
+        }
+        value
     }
 
     /// The payload as it came, before any decoding.
+    #[inline]
     pub(crate) fn payload(&self) -> &Value {
         self.payload.get_or_init(|| self.columns.get(Column::Payload))
     }
 
     /// The payload as an indexed JSON text; `None` when it is not text or bytes (a sample event may give it decoded).
+    #[inline]
     pub(crate) fn document(&self) -> Option<Result<Document<'_>, &JsonError>> {
         match self.payload() {
             Value::Text(text) => {
@@ -87,6 +123,19 @@ impl<'c> Event<'c> {
             }
             _ => None,
         }
+    }
+
+    /// A number of the payload that was found and read before, and how many nodes finding it went by.
+    #[inline]
+    pub(crate) fn known(&self, path: &Packed) -> Option<(Known, usize)> {
+        let Some(Ok(index)) = self.index.get() else { return None };
+        let (node, passed) = self.places.get(path)?;
+        Some((index.known(node)?, passed))
+    }
+
+    /// Places of the payload that were found.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Every defined column, as `SELECT *` gives them, with the rule's metadata.

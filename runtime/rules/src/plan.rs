@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::event::Column;
 use crate::functions::{Function, Prepared};
+use crate::row::Names;
 use crate::sql::ast::Span;
 use crate::value::compare::Comparison;
 use crate::value::path::Step;
+use crate::value::path::packed::Packed;
 use crate::value::{Text, Value};
 
 #[derive(Debug)]
@@ -22,27 +24,35 @@ pub(crate) struct Plan {
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    Select(Vec<Item>),
+    Select(Items),
     Foreach(Box<Foreach>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Foreach {
     /// Names bound before the collection.
-    pub(crate) bindings: Vec<Item>,
+    pub(crate) bindings: Items,
     pub(crate) collection: Expr,
     /// The name of an element.
     pub(crate) item: Text,
-    pub(crate) each: Option<Vec<Item>>,
+    pub(crate) each: Option<Items>,
     pub(crate) incase: Option<Expr>,
     /// What a look at one element counts as work, in bytes.
     pub(crate) work: usize,
 }
 
+/// What makes a row, from left to right.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    pub(crate) list: Vec<Item>,
+    /// The names of the row's fields when each item gives one field, whose name the SQL says and no other item has.
+    pub(crate) names: Option<Names>,
+}
+
 #[derive(Debug)]
 pub(crate) enum Item {
     All,
-    Value { expr: Expr, target: Target },
+    Value { expr: Expr, target: Box<Target> },
 }
 
 /// Where a value goes in the row.
@@ -60,6 +70,15 @@ pub(crate) enum PathStep {
     Variable(Place),
 }
 
+impl PathStep {
+    fn fixed(&self) -> Option<&Step> {
+        match self {
+            Self::Fixed(step) => Some(step),
+            Self::Variable(_) => None,
+        }
+    }
+}
+
 /// A name and the way into it.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -67,6 +86,19 @@ pub(crate) struct Place {
     pub(crate) steps: Vec<PathStep>,
     /// Whether an earlier item may have set the name, so that the row is looked at before the event.
     pub(crate) local: bool,
+    /// How it is read.
+    pub(crate) way: Way,
+}
+
+/// How a place is read; the frequent ones are short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The event has the value as it is.
+    Column(Column),
+    /// Inside the event's payload, by a few short keys.
+    Payload(Packed),
+    /// Looking wherever it may be.
+    Search,
 }
 
 #[derive(Debug, Clone)]
@@ -138,6 +170,23 @@ pub(crate) enum Arithmetic {
     Mod,
 }
 
+impl Items {
+    pub(crate) fn new(list: Vec<Item>) -> Self {
+        let names = list.iter().map(Item::fixed_name).collect::<Option<Vec<_>>>().and_then(Names::new);
+        Self { list, names }
+    }
+}
+
+impl Item {
+    /// The name of the one field that this item gives, if the SQL says it.
+    fn fixed_name(&self) -> Option<Text> {
+        match self {
+            Self::Value { target, .. } if target.steps.is_empty() => Some(target.root.clone()),
+            Self::Value { .. } | Self::All => None,
+        }
+    }
+}
+
 impl Expr {
     pub(crate) fn constant(&self) -> Option<&Value> {
         match &self.node {
@@ -199,6 +248,18 @@ impl Expr {
 }
 
 impl Place {
+    pub(crate) fn new(root: Root, steps: Vec<PathStep>, local: bool) -> Self {
+        let path = steps.iter().map(PathStep::fixed).collect::<Option<Vec<_>>>().and_then(Packed::of);
+        let way = match (&root, path) {
+            _ if local => Way::Search,
+            // A rule has metadata, an event none.
+            (Root::Column(column), _) if steps.is_empty() && *column != Column::Metadata => Way::Column(*column),
+            (Root::Column(Column::Payload), Some(path)) => Way::Payload(path),
+            _ => Way::Search,
+        };
+        Self { root, steps, local, way }
+    }
+
     pub(crate) fn for_each(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);
         for step in &self.steps {

@@ -104,6 +104,26 @@ impl Value {
         }
     }
 
+    /// The bytes of a text; `None` when there are values in it.
+    #[inline]
+    pub(crate) fn flat_bytes(&self) -> Option<usize> {
+        match self {
+            Self::List(_) | Self::Map(_) => None,
+            Self::Text(text) => Some(text.len()),
+            Self::Bytes(bytes) => Some(bytes.len()),
+            _ => Some(0),
+        }
+    }
+
+    /// Whether a clone shares memory, and so changes a counter.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::Undefined | Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => false,
+            Self::Text(text) => text.is_shared(),
+            Self::Bytes(_) | Self::Bits(_) | Self::List(_) | Self::Map(_) => true,
+        }
+    }
+
     /// The boolean, if this is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {

@@ -1,5 +1,5 @@
-//! What must not allocate: finding the rules of a topic, however many there are; a rule that does not match; rendering a
-//! template.
+//! What must not allocate: finding the rules of a topic, however many there are; a rule that does not match, and
+//! one that selects numbers and short texts; rendering a template.
 
 use isthmus_rules::trie::FilterTrie;
 use isthmus_rules::{Environment, Event, FixedHost, Limits, Map, MapColumns, Rule};
@@ -56,4 +56,23 @@ fn a_rule_that_reads_the_payload_and_does_not_match_allocates_nothing() {
     // The first index on a thread makes the room that the next ones use.
     run();
     assert_eq!(allocation_counter::measure(run).count_total, 0);
+}
+
+#[test]
+fn a_rule_that_selects_numbers_and_short_texts_allocates_nothing() {
+    let sql = r#"SELECT payload.temp AS t, payload.unit AS u, clientid FROM "t" WHERE payload.temp > 0"#;
+    let rule = Rule::compile(sql).unwrap().rule;
+    let columns = [("clientid", "car-7"), ("payload", r#"{"id":"car-7","temp":21.5,"unit":"celsius","on":true}"#)];
+    let columns = MapColumns::new(Map::from_iter(columns)).unwrap();
+    let (host, limits, name) = (FixedHost::default(), Limits::default(), Text::constant("r"));
+    let mut out = Vec::with_capacity(4096);
+    let mut run = || {
+        let event = Event::new(&columns);
+        let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, name.clone())).unwrap();
+        rows.iter().for_each(|row| row.write_json(&mut out));
+    };
+    // The first row on a thread makes the room that the next ones use.
+    run();
+    assert_eq!(allocation_counter::measure(&mut run).count_total, 0);
+    assert_eq!(out, br#"{"t":21.5,"u":"celsius","clientid":"car-7"}"#.repeat(2));
 }

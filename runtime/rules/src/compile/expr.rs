@@ -146,7 +146,7 @@ impl Checker<'_> {
         if !local {
             self.check_column(&root, path);
         }
-        Place { root, steps, local }
+        Place::new(root, steps, local)
     }
 
     pub(super) fn steps(&mut self, steps: &[ast::Step]) -> Vec<PathStep> {

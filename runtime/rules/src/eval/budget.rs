@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::limits::MAX_VALUE_DEPTH;
 use crate::row::Row;
 use crate::value::Value;
-use crate::value::weight::{TooLarge, Weight};
+use crate::value::weight::{TooLarge, VALUE_BYTES, Weight};
 
 /// Work of a step that handles no text: a call, a value that is looked at.
 const STEP: usize = 32;
@@ -48,12 +48,14 @@ impl Environment<'_> {
     }
 
     /// Whether the run may go on.
+    #[inline]
     pub(crate) fn check_spent(&self) -> Result<(), String> {
-        if self.used.bytes > self.limits.run_bytes {
-            let limit = self.limits.run_bytes;
-            return Err(format!("the rule reads and builds more than {limit} bytes for one event"));
-        }
-        Ok(())
+        if self.used.bytes > self.limits.run_bytes { Err(self.spent()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn spent(&self) -> String {
+        format!("the rule reads and builds more than {} bytes for one event", self.limits.run_bytes)
     }
 
     /// Checks a value into which others may have been put.
@@ -70,7 +72,19 @@ impl Environment<'_> {
 
     /// Checks a row that is about to be given. What the event holds may be in it twice (`SELECT *, payload AS raw`),
     /// however large it is.
+    #[inline]
     pub(crate) fn check_row(&mut self, row: &Row, event: &Event<'_>) -> Result<(), String> {
+        if let Some(bytes) = row.flat_bytes()
+            && bytes + row.len() * VALUE_BYTES <= self.limits.output_bytes
+        {
+            self.spend_steps(row.len());
+            return self.check_spent();
+        }
+        self.weigh_row(row, event)
+    }
+
+    #[inline(never)]
+    fn weigh_row(&mut self, row: &Row, event: &Event<'_>) -> Result<(), String> {
         let mut limit = self.limits.output_bytes;
         let mut weighed = weigh(row, limit);
         if weighed.1 == Err(TooLarge::Bytes) {

@@ -1,12 +1,16 @@
 //! Values of expressions.
 
 use super::operator::{self, arithmetic};
+use super::place::known;
 use super::{Raised, Scope};
 use crate::environment::Environment;
+use crate::event::Event;
 use crate::functions::{Call, Nature};
-use crate::plan::{Expr, Node};
+use crate::plan::{Expr, Node, Way};
+use crate::row::Row;
 use crate::topic;
-use crate::value::compare::{compare, same};
+use crate::value::compare::{NotANumber, compare, same};
+use crate::value::json::Known;
 use crate::value::{Text, Value};
 
 /// Arguments kept on the stack; more go to the heap.
@@ -63,6 +67,55 @@ impl Expr {
         }
     }
 
+    /// Adds the value to a row of names.
+    #[inline]
+    pub(super) fn push(
+        &self,
+        row: &mut Row,
+        event: &Event<'_>,
+        bound: Option<&Row>,
+        env: &mut Environment<'_>,
+    ) -> Result<(), Raised> {
+        if let Node::Place(place) = &self.node {
+            match &place.way {
+                // Made where it stays: a value is dear to move.
+                Way::Column(column) => {
+                    if let Some(value) = event.kept(*column) {
+                        row.push_named_clone(value);
+                        return Ok(());
+                    }
+                }
+                Way::Payload(path) => match known(path, event, env) {
+                    Some(Known::Float(float)) => {
+                        row.push_named(Value::Float(float));
+                        return Ok(());
+                    }
+                    Some(Known::Int(int)) => {
+                        row.push_named(Value::Int(int.into()));
+                        return Ok(());
+                    }
+                    None => {}
+                },
+                Way::Search => {}
+            }
+        }
+        self.push_any(row, event, bound, env)
+    }
+
+    #[inline(never)]
+    fn push_any(
+        &self,
+        row: &mut Row,
+        event: &Event<'_>,
+        bound: Option<&Row>,
+        env: &mut Environment<'_>,
+    ) -> Result<(), Raised> {
+        let scope = Scope { event, row: Some(row), row_falls_through: true, bound };
+        let value = self.value(&scope, env)?;
+        row.push_named(value);
+        Ok(())
+    }
+
     /// Whether a condition is satisfied.
     pub(crate) fn holds(&self, scope: &Scope<'_>, env: &mut Environment<'_>) -> Result<bool, Raised> {
         match &self.node {
@@ -71,14 +124,25 @@ impl Expr {
             // NOT of something that is not a boolean is false.
             Node::Not(operand) => Ok(operand.value(scope, env)?.as_bool().is_some_and(|value| !value)),
             Node::Compare(op, left, right) => {
+                let not_a_number = |text: NotANumber| {
+                    Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0))
+                };
+                if let (Node::Place(place), Node::Constant(right)) = (&left.node, &right.node)
+                    && let Way::Payload(path) = &place.way
+                {
+                    let compared = match known(path, scope.event, env) {
+                        Some(Known::Float(left)) => compare(*op, &Value::Float(left), right),
+                        Some(Known::Int(left)) => compare(*op, &Value::Int(left.into()), right),
+                        None => compare(*op, &place.read_payload(scope, env, &left.span)?, right),
+                    };
+                    return compared.map_err(not_a_number);
+                }
                 let left = left.value(scope, env)?;
                 let compared = match &right.node {
                     Node::Constant(right) => compare(*op, &left, right),
                     _ => compare(*op, &left, &right.value(scope, env)?),
                 };
-                compared.map_err(|text| {
-                    Raised::new(&self.span, format!("{} is not a number, but is compared with one", text.0))
-                })
+                compared.map_err(not_a_number)
             }
             Node::Matches(topic, filter) => {
                 let (topic, filter) = (topic.value(scope, env)?, filter.value(scope, env)?);

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::{Raised, Scope};
 use crate::environment::Environment;
-use crate::event::{self, Column};
-use crate::plan::{PathStep, Place, Root};
-use crate::value::json::{Document, JsonError, NodeId};
+use crate::event::{self, Column, Event};
+use crate::plan::{PathStep, Place, Root, Way};
+use crate::value::json::{Document, JsonError, Known, NodeId};
+use crate::value::path::packed::Packed;
 use crate::value::path::{self, Step};
 use crate::value::{Text, Value};
 
@@ -14,14 +15,35 @@ pub(super) fn not_json(error: &JsonError, span: &Range<usize>) -> Raised {
     Raised::new(span, format!("the payload is not JSON: {error}"))
 }
 
+/// The number at a place of the payload, if a rule read it before.
+#[inline]
+pub(super) fn known(path: &Packed, event: &Event<'_>, env: &mut Environment<'_>) -> Option<Known> {
+    let (known, passed) = event.known(path)?;
+    env.spend(passed);
+    Some(known)
+}
+
 impl Place {
     /// The value at this place; undefined when there is none.
+    #[inline]
     pub(crate) fn read(
         &self,
         scope: &Scope<'_>,
         env: &mut Environment<'_>,
         span: &Range<usize>,
     ) -> Result<Value, Raised> {
+        match &self.way {
+            Way::Column(column) => Ok(scope.event.column(*column)),
+            Way::Payload(path) => match known(path, scope.event, env) {
+                Some(known) => Ok(known.into()),
+                None => self.read_payload(scope, env, span),
+            },
+            Way::Search => self.search(scope, env, span),
+        }
+    }
+
+    #[inline(never)]
+    fn search(&self, scope: &Scope<'_>, env: &mut Environment<'_>, span: &Range<usize>) -> Result<Value, Raised> {
         if self.local {
             if let Some(set) = scope.row.and_then(|row| row.get(self.root.name())) {
                 let value = self.walk(set, scope, env, span)?;
@@ -46,12 +68,23 @@ impl Place {
     }
 
     /// Reads inside the payload without building more of it than is asked for.
-    fn read_payload(&self, scope: &Scope<'_>, env: &mut Environment<'_>, span: &Range<usize>) -> Result<Value, Raised> {
+    #[inline(never)]
+    pub(super) fn read_payload(
+        &self,
+        scope: &Scope<'_>,
+        env: &mut Environment<'_>,
+        span: &Range<usize>,
+    ) -> Result<Value, Raised> {
         let document = match scope.event.document() {
             Some(Ok(document)) => document,
             Some(Err(error)) => return Err(not_json(error, span)),
             None => return self.walk(scope.event.payload(), scope, env, span),
         };
+        if let Way::Payload(path) = &self.way
+            && let Some((node, passed)) = scope.event.places().get(path)
+        {
+            return Ok(found(document, node, passed, env));
+        }
         let (mut node, mut passed) = (NodeId::ROOT, 0);
         for (at, step) in self.steps.iter().enumerate() {
             let resolved;
@@ -72,9 +105,10 @@ impl Place {
             };
             node = inside;
         }
-        env.spend(passed);
-        env.spend_steps(document.size(node) - 1);
-        Ok(document.value(node))
+        if let Way::Payload(path) = &self.way {
+            scope.event.places().keep(path, node, passed);
+        }
+        Ok(found(document, node, passed, env))
     }
 
     fn walk(
@@ -109,9 +143,16 @@ impl Place {
     }
 }
 
+/// The value of a node, to find which so many nodes were passed by.
+fn found(document: Document<'_>, node: NodeId, passed: usize, env: &mut Environment<'_>) -> Value {
+    env.spend(passed);
+    env.spend_steps(document.size(node) - 1);
+    document.value(node)
+}
+
 fn enter(document: Document<'_>, node: NodeId, step: &Step, passed: &mut usize) -> Option<NodeId> {
     match step {
-        Step::Key(key) => document.key(node, key, passed),
+        Step::Key(key) => document.key(node, key.as_bytes(), passed),
         Step::Index(index) => document.index(node, *index, passed),
         Step::End => None,
     }

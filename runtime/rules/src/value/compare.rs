@@ -30,6 +30,7 @@ pub struct NotANumber(pub String);
 /// `undefined = undefined` is true and every other comparison with undefined is false, also `!=`. A number and a
 /// string compare as numbers, and the string must be one. A boolean or null and a string compare as texts. Otherwise
 /// the order is number < boolean and null < map < list < string.
+#[inline]
 pub fn compare(op: Comparison, left: &Value, right: &Value) -> Result<bool, NotANumber> {
     use Value::{Bool, Float, Int, Null, Text, Undefined};
     let ordering = match (left, right) {

@@ -8,8 +8,8 @@ mod scan;
 mod write;
 
 pub use document::Index;
-pub(crate) use document::{Document, NodeId};
-pub(crate) use write::write_entries;
+pub(crate) use document::{Document, Known, NodeId};
+pub(crate) use write::{close_members, member_key, open_members, write_member};
 pub use write::{write_string, write_value};
 
 use thiserror::Error;

@@ -1,5 +1,7 @@
 //! Reading and writing nested places of values (behaviour document §5.2 rules 2 to 4).
 
+pub(crate) mod packed;
+
 use std::sync::Arc;
 
 use super::{Map, Text, Value};

@@ -31,11 +31,9 @@ impl Weight {
     /// Adds a value; stops as soon as there are more than `limit` bytes.
     #[inline]
     pub(crate) fn add(&mut self, value: &Value, limit: usize) -> Result<(), TooLarge> {
-        if let Value::Int(_) | Value::Float(_) | Value::Bool(_) = value {
-            self.values += 1;
-            return self.grow(VALUE_BYTES, limit);
-        }
-        self.walk(value, limit, 0)
+        let Some(text) = value.flat_bytes() else { return self.walk(value, limit, 0) };
+        self.values += 1;
+        self.grow(VALUE_BYTES + text, limit)
     }
 
     fn walk(&mut self, value: &Value, limit: usize, depth: usize) -> Result<(), TooLarge> {

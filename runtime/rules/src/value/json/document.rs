@@ -7,7 +7,7 @@ use super::super::{Map, Text, Value, number};
 use super::{JsonError, scan};
 
 /// A node of a [`Document`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct NodeId(u32);
 
 impl NodeId {
@@ -23,6 +23,9 @@ pub(super) enum Kind {
     False,
     Int,
     Float,
+    /// An integer or float that was read: the node has the number instead of the places of its text.
+    KnownInt,
+    KnownFloat,
     /// A string without escapes: its text is a slice of the document.
     Plain,
     /// A string with escapes.
@@ -42,6 +45,16 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// The node of a number that has been read, given as 64 bits.
+    fn known(self, kind: Kind, bits: u64) -> Self {
+        Self { start: (bits >> 32) as u32, end: bits as u32, kind, ..self }
+    }
+
+    /// The bits of a number that has been read.
+    fn bits(&self) -> u64 {
+        u64::from(self.start) << 32 | u64::from(self.end)
+    }
+
     fn is_container(&self) -> bool {
         matches!(self.kind, Kind::List | Kind::Map)
     }
@@ -58,47 +71,38 @@ pub(super) struct Key {
 /// Where the values of a JSON text are.
 #[derive(Debug)]
 pub struct Index {
-    nodes: Vec<Node>,
-    /// Keys that were found, for the next rule that looks for them. The oldest makes room.
-    found: [Cell<Found>; KEPT_KEYS],
-    oldest: Cell<u8>,
-}
-
-/// Most rules over one message read the same few fields.
-const KEPT_KEYS: usize = 4;
-
-/// A map, what is under a key of it (the node has the key), and how many entries a look-up goes by; `node` is 0 when
-/// nothing was found yet.
-#[derive(Debug, Clone, Copy, Default)]
-struct Found {
-    map: u32,
-    node: u32,
-    passed: u32,
+    /// Numbers are read once, for whoever asks next.
+    nodes: Vec<Cell<Node>>,
 }
 
 /// Nodes whose room is kept for the next text of this thread; larger indexes are given back.
 const KEPT_NODES: usize = 4096;
 
 thread_local! {
-    static KEPT: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+    static KEPT: Cell<Vec<Cell<Node>>> = const { Cell::new(Vec::new()) };
 }
 
 impl Index {
     /// Validates `text` (RFC 8259) and indexes it; nothing is decoded yet.
     pub fn of(text: &str) -> Result<Self, JsonError> {
         let nodes = scan::scan(text, KEPT.try_with(Cell::take).unwrap_or_default())?;
-        Ok(Self { nodes, found: Default::default(), oldest: Cell::new(0) })
+        Ok(Self { nodes })
+    }
+
+    /// The number of a node that was read before.
+    #[inline]
+    pub(crate) fn known(&self, id: NodeId) -> Option<Known> {
+        let node = self.nodes[id.0 as usize].get();
+        match node.kind {
+            Kind::KnownFloat => Some(Known::Float(f64::from_bits(node.bits()))),
+            Kind::KnownInt => Some(Known::Int(node.bits().cast_signed())),
+            _ => None,
+        }
     }
 
     /// The document of `text`, of which this is the index.
     pub(crate) fn document<'d>(&'d self, text: &'d Text) -> Document<'d> {
         Document { text, index: self }
-    }
-
-    fn remember(&self, found: Found) {
-        let slot = self.oldest.get();
-        self.found[usize::from(slot) % KEPT_KEYS].set(found);
-        self.oldest.set(slot.wrapping_add(1));
     }
 }
 
@@ -108,6 +112,23 @@ impl Drop for Index {
             self.nodes.clear();
             // While a thread ends there is nobody to keep it for.
             let _ = KEPT.try_with(|kept| kept.set(std::mem::take(&mut self.nodes)));
+        }
+    }
+}
+
+/// A number that was read before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known {
+    Int(i64),
+    Float(f64),
+}
+
+impl From<Known> for Value {
+    #[inline]
+    fn from(known: Known) -> Self {
+        match known {
+            Known::Int(int) => Self::Int(int.into()),
+            Known::Float(float) => Self::Float(float),
         }
     }
 }
@@ -127,17 +148,10 @@ impl<'d> Document<'d> {
 
     /// The value under `key` of a map; the last one when the key occurs more than once. Adds to `passed` the nodes it
     /// went by.
-    pub(crate) fn key(self, id: NodeId, key: &str, passed: &mut usize) -> Option<NodeId> {
+    pub(crate) fn key(self, id: NodeId, key: &[u8], passed: &mut usize) -> Option<NodeId> {
         let nodes = self.index.nodes.as_slice();
         let text = self.text.as_bytes();
-        for slot in &self.index.found {
-            let found = slot.get();
-            if found.map == id.0 && found.node != 0 && is_key(text, &nodes[found.node as usize].key, key) {
-                *passed += found.passed as usize;
-                return Some(NodeId(found.node));
-            }
-        }
-        let map = &nodes[id.0 as usize];
+        let map = nodes[id.0 as usize].get();
         if map.kind != Kind::Map {
             return None;
         }
@@ -145,18 +159,14 @@ impl<'d> Document<'d> {
         let mut at = id.0 + 1;
         while at < map.end {
             entries += 1;
-            let entry = &nodes[at as usize];
+            let entry = nodes[at as usize].get();
             if is_key(text, &entry.key, key) {
                 node = at;
             }
             at = if entry.is_container() { entry.end } else { at + 1 };
         }
-        *passed += entries as usize;
-        if node == 0 {
-            return None;
-        }
-        self.index.remember(Found { map: id.0, node, passed: entries });
-        Some(NodeId(node))
+        *passed += entries;
+        (node != 0).then_some(NodeId(node))
     }
 
     /// The element of a list: 1 is the first, -1 the last. Adds to `passed` the nodes it went by.
@@ -176,6 +186,7 @@ impl<'d> Document<'d> {
     }
 
     /// Number of nodes from this one on that belong to it.
+    #[inline]
     pub(crate) fn size(self, id: NodeId) -> usize {
         (self.next(id) - id.0) as usize
     }
@@ -189,15 +200,26 @@ impl<'d> Document<'d> {
         }
     }
 
-    /// Builds the value of a node.
+    /// The value of a node.
+    #[inline]
     pub(crate) fn value(self, id: NodeId) -> Value {
+        match self.index.known(id) {
+            Some(known) => known.into(),
+            None => self.build(id),
+        }
+    }
+
+    /// Builds the value of a node.
+    #[inline(never)]
+    pub(crate) fn build(self, id: NodeId) -> Value {
         let node = self.node(id);
         match node.kind {
             Kind::Null => Value::Null,
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
-            Kind::Int => number::parse_int(self.raw(node.start, node.end)),
-            Kind::Float => number::parse_float(self.raw(node.start, node.end)).unwrap_or_default(),
+            Kind::Int => self.know(id, number::parse_int(self.raw(node.start, node.end))),
+            Kind::Float => self.know(id, number::parse_float(self.raw(node.start, node.end)).unwrap_or_default()),
+            Kind::KnownInt | Kind::KnownFloat => self.value(id),
             Kind::Plain => Value::Text(self.text_of(node.start, node.end, false)),
             Kind::Escaped => Value::Text(self.text_of(node.start, node.end, true)),
             Kind::List => Value::list(self.children(id).map(|child| self.value(child)).collect()),
@@ -210,6 +232,19 @@ impl<'d> Document<'d> {
                 Value::map(map)
             }
         }
+    }
+
+    /// Keeps a number that was read, if it has 64 bits.
+    fn know(self, id: NodeId, number: Value) -> Value {
+        let known = match number {
+            Value::Float(float) => Some((Kind::KnownFloat, float.to_bits())),
+            Value::Int(int) => i64::try_from(int).ok().map(|int| (Kind::KnownInt, int.cast_unsigned())),
+            _ => None,
+        };
+        if let Some((kind, bits)) = known {
+            self.index.nodes[id.0 as usize].set(self.node(id).known(kind, bits));
+        }
+        number
     }
 
     fn children(self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'d> {
@@ -225,11 +260,13 @@ impl<'d> Document<'d> {
         })
     }
 
+    #[inline]
     fn node(self, id: NodeId) -> Node {
-        self.index.nodes[id.0 as usize]
+        self.index.nodes[id.0 as usize].get()
     }
 
     /// The node after this one and everything inside it.
+    #[inline]
     fn next(self, id: NodeId) -> u32 {
         let node = self.node(id);
         if node.is_container() { node.end } else { id.0 + 1 }
@@ -249,13 +286,13 @@ impl<'d> Document<'d> {
 }
 
 #[inline]
-fn is_key(text: &[u8], found: &Key, wanted: &str) -> bool {
+fn is_key(text: &[u8], found: &Key, wanted: &[u8]) -> bool {
     if found.escaped {
         let raw = text.get(found.start as usize..found.end as usize).and_then(|raw| std::str::from_utf8(raw).ok());
-        return raw.is_some_and(|raw| scan::unescape(raw) == wanted);
+        return raw.is_some_and(|raw| scan::unescape(raw).as_bytes() == wanted);
     }
     found.end - found.start == wanted.len() as u32
-        && text.get(found.start as usize..).is_some_and(|rest| rest.starts_with(wanted.as_bytes()))
+        && text.get(found.start as usize..).is_some_and(|rest| rest.starts_with(wanted))
 }
 
 #[cfg(test)]
@@ -273,15 +310,15 @@ mod tests {
         let text = Text::from(r#"{"a":[1,{"b":"x"}],"a":[{"\u0063":"é\n"},2,3], "d": {}}"#);
         let index = Index::of(&text).unwrap();
         let (document, passed) = (index.document(&text), &mut 0);
-        let list = document.key(NodeId::ROOT, "a", passed).expect("the last `a`");
-        assert_eq!((document.key(NodeId::ROOT, "a", passed), *passed), (Some(list), 6));
+        let list = document.key(NodeId::ROOT, b"a", passed).expect("the last `a`");
+        assert_eq!((document.key(NodeId::ROOT, b"a", passed), *passed), (Some(list), 6));
         assert_eq!(document.value(document.index(list, -1, passed).unwrap()), Value::Int(3));
         assert_eq!(document.index(list, 0, passed), None);
         assert_eq!(document.index(list, 4, passed), None);
         assert_eq!(document.index(list, -4, passed), None);
         let first = document.index(list, 1, passed).unwrap();
-        assert_eq!(document.string(document.key(first, "c", passed).unwrap()).unwrap().as_str(), "é\n");
-        assert_eq!(document.key(list, "a", passed), None);
+        assert_eq!(document.string(document.key(first, b"c", passed).unwrap()).unwrap().as_str(), "é\n");
+        assert_eq!(document.key(list, b"a", passed), None);
     }
 
     #[test]

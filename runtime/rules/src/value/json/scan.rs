@@ -1,5 +1,7 @@
 //! The scanner behind a [`Document`](super::Document): one pass over the bytes that validates and indexes.
 
+use std::cell::Cell;
+
 use super::JsonError;
 use super::document::{Key, Kind, Node};
 use crate::limits::MAX_VALUE_DEPTH;
@@ -40,7 +42,7 @@ problems! {
 }
 
 /// Validates `text` and lists its nodes in document order, in `nodes`, which is empty.
-pub(super) fn scan(text: &str, mut nodes: Vec<Node>) -> Result<Vec<Node>, JsonError> {
+pub(super) fn scan(text: &str, mut nodes: Vec<Cell<Node>>) -> Result<Vec<Cell<Node>>, JsonError> {
     if u32::try_from(text.len()).is_err() {
         return Err(JsonError { problem: "the text is longer than 4 GiB", at: 0 });
     }
@@ -56,7 +58,7 @@ pub(super) fn scan(text: &str, mut nodes: Vec<Node>) -> Result<Vec<Node>, JsonEr
 /// The place stays in a register: methods take it and give the next one.
 struct Scanner<'t> {
     bytes: &'t [u8],
-    nodes: Vec<Node>,
+    nodes: Vec<Cell<Node>>,
     failed_at: usize,
 }
 
@@ -97,7 +99,7 @@ impl Scanner<'_> {
 
     #[inline(always)]
     fn push(&mut self, kind: Kind, start: usize, end: usize, key: Key) {
-        self.nodes.push(Node { start: start as u32, end: end as u32, key, kind });
+        self.nodes.push(Cell::new(Node { start: start as u32, end: end as u32, key, kind }));
     }
 
     /// Opens a list or map: its node, and the place of its first element.
@@ -158,7 +160,8 @@ impl Scanner<'_> {
                 _ => return self.fail(at, Problem::CommaOrBracket),
             }
         }
-        self.nodes[id].end = self.nodes.len() as u32;
+        let end = self.nodes.len() as u32;
+        self.nodes[id].get_mut().end = end;
         Ok(at + 1)
     }
 
@@ -191,7 +194,8 @@ impl Scanner<'_> {
                 _ => return self.fail(at, Problem::CommaOrBrace),
             }
         }
-        self.nodes[id].end = self.nodes.len() as u32;
+        let end = self.nodes.len() as u32;
+        self.nodes[id].get_mut().end = end;
         Ok(at + 1)
     }
 

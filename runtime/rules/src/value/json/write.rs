@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::super::{Value, number};
+use super::super::{Text, Value, number};
 use super::scan::plain_end;
 
 /// Appends `value` as JSON.
@@ -18,7 +18,7 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(value) => number::write_int(*value, out),
         Value::Float(value) => number::write_float_exact(*value, out),
-        Value::Text(text) => write_string(text, out),
+        Value::Text(text) => write_utf8(text.as_bytes(), out),
         Value::Bytes(bytes) => write_string(&String::from_utf8_lossy(bytes), out),
         Value::Bits(bits) => write_string(&crate::functions::bits::to_hex(bits), out),
         Value::List(items) => {
@@ -31,34 +31,72 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b']');
         }
-        Value::Map(map) => write_entries(map.iter().map(|(key, value)| (key.as_str(), value)), out),
+        Value::Map(map) => {
+            let start = open_members(out);
+            map.iter().for_each(|(key, value)| write_member(key, value, out));
+            close_members(start, out);
+        }
     }
 }
 
-/// Appends entries as a JSON object; undefined ones are left out.
-pub(crate) fn write_entries<'v>(entries: impl Iterator<Item = (&'v str, &'v Value)>, out: &mut Vec<u8>) {
-    out.push(b'{');
-    let mut first = true;
-    for (key, value) in entries.filter(|(_, value)| !value.is_undefined()) {
-        if !first {
-            out.push(b',');
-        }
-        first = false;
-        write_string(key, out);
+/// Begins a JSON object of members that are appended next; [`close_members`] is to be told the result.
+#[inline]
+pub(crate) fn open_members(out: &[u8]) -> usize {
+    out.len()
+}
+
+/// Appends a member with the comma before it, unless it is undefined.
+pub(crate) fn write_member(key: &Text, value: &Value, out: &mut Vec<u8>) {
+    if !value.is_undefined() {
+        out.push(b',');
+        write_utf8(key.as_bytes(), out);
         out.push(b':');
         write_value(value, out);
+    }
+}
+
+/// What [`write_member`] writes before the value.
+pub(crate) fn member_key(key: &Text) -> Vec<u8> {
+    let mut out = vec![b','];
+    write_utf8(key.as_bytes(), &mut out);
+    out.push(b':');
+    out
+}
+
+/// Ends a JSON object: where the comma before its first member is, it begins.
+#[inline]
+pub(crate) fn close_members(start: usize, out: &mut Vec<u8>) {
+    match out.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => out.push(b'{'),
     }
     out.push(b'}');
 }
 
 /// Appends a JSON string with its quotes.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.reserve(text.len() + 2);
+    write_utf8(text.as_bytes(), out);
+}
+
+/// The same for the bytes of a text.
+#[inline]
+fn write_utf8(bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
+    let plain = plain_end(bytes, 0);
+    if plain == bytes.len() {
+        out.extend_from_slice(bytes);
+    } else {
+        write_escaped(bytes, plain, out);
+    }
+    out.push(b'"');
+}
+
+/// Appends what is inside a JSON string whose first character to be escaped is at `at`.
+#[inline(never)]
+fn write_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) {
     let mut done = 0;
     loop {
-        let at = plain_end(bytes, done);
         out.extend_from_slice(&bytes[done..at]);
         let Some(&byte) = bytes.get(at) else { break };
         match byte {
@@ -73,6 +111,6 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
             }
         }
         done = at + 1;
+        at = plain_end(bytes, done);
     }
-    out.push(b'"');
 }
