@@ -9,7 +9,7 @@ pub use fixed::FixedHost;
 
 use crate::eval::budget::Used;
 use crate::limits::Limits;
-use crate::value::{Text, Value};
+use crate::value::{Map, Text, Value};
 
 /// The world outside a rule. Implementations are shared by all rules of a worker and use interior mutability.
 pub trait Host {
@@ -50,21 +50,44 @@ pub enum Store {
     Worker,
 }
 
+/// The name of a rule, as its column `metadata` has it; made once for all runs of the rule.
+#[derive(Debug, Clone)]
+pub struct RuleId(Value);
+
+impl RuleId {
+    /// The `metadata` column.
+    pub(crate) fn metadata(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl From<Text> for RuleId {
+    fn from(name: Text) -> Self {
+        Self(Value::map(Map::from_iter([(Text::constant("rule_id"), name)])))
+    }
+}
+
+impl From<&str> for RuleId {
+    fn from(name: &str) -> Self {
+        Text::from(name).into()
+    }
+}
+
 /// Everything around one rule run.
 pub struct Environment<'e> {
     /// The outside world.
     pub host: &'e dyn Host,
     /// What the run may use at most.
     pub limits: &'e Limits,
-    /// The rule's name, for `metadata.rule_id`.
-    pub rule_id: Text,
+    /// What rule runs.
+    pub rule_id: RuleId,
     /// What the run has used of it.
     pub(crate) used: Used,
 }
 
 impl<'e> Environment<'e> {
     /// An environment for the rule called `rule_id`.
-    pub fn new(host: &'e dyn Host, limits: &'e Limits, rule_id: impl Into<Text>) -> Self {
+    pub fn new(host: &'e dyn Host, limits: &'e Limits, rule_id: impl Into<RuleId>) -> Self {
         Self { host, limits, rule_id: rule_id.into(), used: Used::default() }
     }
 }

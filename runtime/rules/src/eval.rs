@@ -188,6 +188,7 @@ fn project_any(
     let mut row = Row::with_capacity(items.len());
     for item in items {
         match item {
+            Item::All if row.is_empty() && bound.is_none() => row = columns(event, items.len(), env),
             Item::All => {
                 event.all(&env.rule_id, |name, value| row.set(name, value));
                 for (name, value) in bound.iter().flat_map(|bound| bound.iter()) {
@@ -216,6 +217,17 @@ fn project_any(
     Ok(row)
 }
 
+/// Every column of the event, and room for `more` fields.
+fn columns(event: &Event<'_>, more: usize, env: &Environment<'_>) -> Row {
+    let mut row = Row::with_capacity(event.kind().columns().len() + more);
+    // No two columns have one name; a sample event may have its own `metadata`.
+    event.all(&env.rule_id, |name, value| match name.as_str() {
+        "metadata" => row.set(name, value),
+        _ => row.push(name, value),
+    });
+    row
+}
+
 /// Writes into the row; a `payload` that is still JSON text is decoded first, so that its other fields stay.
 fn put(row: &mut Row, root: &Text, steps: &[Step], value: Value) {
     if **root == *Column::Payload.name()
@@ -229,8 +241,7 @@ fn put(row: &mut Row, root: &Text, steps: &[Step], value: Value) {
 
 /// What every row of a FOREACH without DO has: all columns, the payload decoded when it is JSON.
 fn everything(event: &Event<'_>, env: &Environment<'_>) -> Row {
-    let mut row = Row::with_capacity(event.kind().columns().len() + 1);
-    event.all(&env.rule_id, |name, value| row.set(name, value));
+    let mut row = columns(event, 1, env);
     if let Some(Ok(document)) = event.document() {
         row.set(Column::Payload.text(), document.all());
     }

@@ -16,9 +16,10 @@ pub use kind::EventKind;
 pub use map::MapColumns;
 
 use self::places::Places;
+use crate::environment::RuleId;
 use crate::value::json::{Document, Index, JsonError, Known};
 use crate::value::path::packed::Packed;
-use crate::value::{Map, Text, Value};
+use crate::value::{Text, Value};
 
 /// The columns of one event, made only when a rule reads them.
 pub trait Columns {
@@ -139,13 +140,8 @@ impl<'c> Event<'c> {
     }
 
     /// Every defined column, as `SELECT *` gives them, with the rule's metadata.
-    pub(crate) fn all(&self, rule_id: &Text, mut visit: impl FnMut(Text, Value)) {
+    pub(crate) fn all(&self, rule_id: &RuleId, mut visit: impl FnMut(Text, Value)) {
         self.columns.for_each(&mut visit);
-        visit(Column::Metadata.text(), metadata(rule_id));
+        visit(Column::Metadata.text(), rule_id.metadata().clone());
     }
-}
-
-/// The `metadata` column of a rule.
-pub(crate) fn metadata(rule_id: &Text) -> Value {
-    Value::map(Map::from_iter([(Text::constant("rule_id"), rule_id.clone())]))
 }

@@ -51,7 +51,7 @@ pub mod trie;
 pub mod value;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use environment::{Environment, FixedHost, Host, Store};
+pub use environment::{Environment, FixedHost, Host, RuleId, Store};
 pub use eval::{EvalError, Part};
 pub use event::{Column, Columns, Event, EventKind, MapColumns};
 pub use limits::Limits;

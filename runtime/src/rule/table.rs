@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use isthmus_plan::document;
 use isthmus_rules::trie::FilterTrie;
-use isthmus_rules::{Columns, Environment, Event, From, Limits, Rule, Text};
+use isthmus_rules::{Columns, Environment, Event, From, Limits, Rule, RuleId, Text};
 use parking_lot::Mutex;
 
 use super::action::{Action, ActionError};
@@ -35,6 +35,7 @@ pub struct Figures {
 #[derive(Debug)]
 pub struct ActiveRule {
     name: Text,
+    id: RuleId,
     document: document::Rule,
     rule: Rule,
     actions: Vec<Action>,
@@ -107,6 +108,7 @@ impl RuleTable {
             }
             table.rules.push(Arc::new(ActiveRule {
                 name: Text::from(name.as_str()),
+                id: RuleId::from(name.as_str()),
                 document: document.clone(),
                 rule,
                 actions: actions.map_err(|problem| format!("Rule {name}: {problem}"))?,
@@ -206,7 +208,7 @@ impl ActiveRule {
         context: Context<'_>,
         mut tracker: Option<&mut Tracker<'_>>,
     ) {
-        let rows = match self.rule.evaluate(event, &mut Environment::new(host, limits, self.name.clone())) {
+        let rows = match self.rule.evaluate(event, &mut Environment::new(host, limits, self.id.clone())) {
             Ok(rows) => rows,
             Err(error) => {
                 self.figures.exceptions.fetch_add(1, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Raised, Scope};
 use crate::environment::Environment;
-use crate::event::{self, Column, Event};
+use crate::event::{Column, Event};
 use crate::plan::{PathStep, Place, Root, Way};
 use crate::value::json::{Document, JsonError, Known, NodeId};
 use crate::value::path::packed::Packed;
@@ -57,7 +57,7 @@ impl Place {
         }
         match &self.root {
             Root::Column(Column::Metadata) => {
-                let metadata = event::metadata(&env.rule_id);
+                let metadata = env.rule_id.metadata().clone();
                 self.walk(&metadata, scope, env, span)
             }
             Root::Column(Column::Payload) if !self.steps.is_empty() => self.read_payload(scope, env, span),
