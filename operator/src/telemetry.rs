@@ -34,7 +34,9 @@ pub enum TelemetryError {
         source: tracing_subscriber::filter::ParseError,
     },
     /// Traces cannot be sent there.
-    #[error("traces cannot be sent to {endpoint:?}: {why}; write the base URL of an OTLP/HTTP receiver such as http://collector:4318")]
+    #[error(
+        "traces cannot be sent to {endpoint:?}: {why}; write the base URL of an OTLP/HTTP receiver such as http://collector:4318"
+    )]
     Endpoint {
         /// What was given.
         endpoint: String,

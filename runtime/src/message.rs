@@ -39,8 +39,11 @@ impl MessageId {
     /// Its text form: 32 hexadecimal digits. Rules that select everything ask for it with each message.
     pub fn text(self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        let digits = (0..32).rev().map(|place| char::from(DIGITS[(self.0 >> (4 * place)) as usize & 15]));
-        digits.collect()
+        let mut text = Vec::with_capacity(32);
+        for byte in self.0.to_be_bytes() {
+            text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 

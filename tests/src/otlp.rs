@@ -118,13 +118,15 @@ fn serve(shared: &Shared, client: &TcpStream) -> io::Result<()> {
         let length = header("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let request = if head.starts_with("POST /v1/traces ") && header("content-type:") == Some("application/x-protobuf") {
-            ExportTraceServiceRequest::decode(&*body).map_err(Into::into)
-        } else {
-            Err(anyhow::anyhow!("not a request for traces: {head}"))
-        };
+        let request =
+            if head.starts_with("POST /v1/traces ") && header("content-type:") == Some("application/x-protobuf") {
+                ExportTraceServiceRequest::decode(&*body).map_err(Into::into)
+            } else {
+                Err(anyhow::anyhow!("not a request for traces: {head}"))
+            };
         shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         // An empty message: everything was taken.
-        (&*client).write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")?;
+        (&*client)
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")?;
     }
 }

@@ -87,7 +87,10 @@ mod tests {
     async fn an_endpoint_that_is_none_is_named_with_what_to_write() {
         for (endpoint, why) in [("collector:4318", "it begins neither"), ("http://a b", "invalid uri character")] {
             let error = provider(endpoint).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains(endpoint) && error.contains("http://collector:4318"), "{error}");
+            assert!(
+                error.contains(why) && error.contains(endpoint) && error.contains("http://collector:4318"),
+                "{error}"
+            );
         }
         assert!(provider("http://collector:4318/").is_ok());
     }

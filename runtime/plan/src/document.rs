@@ -217,4 +217,5 @@ impl Plan {
     /// The Source called `name`.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
-    }}
+    }
+}
