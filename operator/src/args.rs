@@ -37,7 +37,7 @@ pub struct Args {
     /// How to log.
     #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// Where traces go, OTLP over HTTP: http://HOST:4318 (`/v1/traces` is appended). None are made without it.
+    /// Where traces go, OTLP over HTTP: `http://HOST:4318`, to which `/v1/traces` is appended. None are made without it.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otlp_endpoint: Option<String>,
 }
