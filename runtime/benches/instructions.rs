@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use bytestring::ByteString;
 use isthmus_rules::{
-    Environment, Event, FixedHost, Limits, MissingPolicy, Row, Rows, Rule, Template, TemplateKind, Text,
+    Environment, Event, FixedHost, Limits, MissingPolicy, Row, Rows, Rule, RuleId, Template, TemplateKind,
 };
 use isthmus_runtime::buffer::Record;
 use isthmus_runtime::message::{Message, MessageIds, Publisher};
@@ -62,18 +62,18 @@ struct Selection {
     rule: Rule,
     host: FixedHost,
     limits: Limits,
-    name: Text,
+    id: RuleId,
 }
 
 impl Selection {
     fn new(sql: &str) -> Self {
         let rule = Rule::compile(sql).unwrap().rule;
-        Self { rule, host: FixedHost::default(), limits: Limits::default(), name: Text::constant("rule") }
+        Self { rule, host: FixedHost::default(), limits: Limits::default(), id: RuleId::from("rule") }
     }
 
     fn run(&self, message: &Message) -> Rows {
         let columns = MessageColumns(black_box(message));
-        let mut environment = Environment::new(&self.host, &self.limits, self.name.clone());
+        let mut environment = Environment::new(&self.host, &self.limits, &self.id);
         self.rule.evaluate(&Event::new(&columns), &mut environment).unwrap()
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use isthmus_rules::trie::FilterTrie;
 use isthmus_rules::value::json::Index;
-use isthmus_rules::{Column, Columns, Environment, Event, EventKind, FixedHost, Limits, Rule, Text, Value};
+use isthmus_rules::{Column, Columns, Environment, Event, EventKind, FixedHost, Limits, Rule, RuleId, Text, Value};
 
 /// A vehicle's telemetry: 13 keys, one nested map, one list; 258 bytes.
 const PAYLOAD: &str = r#"{"id":"car-7","temp":21.5,"speed":87,"heading":271.25,"fuel":0.63,"engine":{"rpm":2450,"oil":91.2,"on":true},"doors":[false,false,true,false],"position":"52.5163,13.3777","odometer":183245,"vin":"WVWZZZ1JZXW000001","driver":null,"firmware":"4.2.1","seq":99123}"#;
@@ -162,13 +162,13 @@ fn run(sql: &str, rules: usize) -> impl Fn() -> usize + 'static {
     // As in a packet's buffer: several owners, none of them static.
     let packet = Bytes::from(format!("..{PAYLOAD}"));
     let message = Message { payload: packet.slice(2..), client_id: "car-7".into() };
-    let (host, limits, name) = (FixedHost::default(), Limits::default(), Text::constant("bench"));
+    let (host, limits, id) = (FixedHost::default(), Limits::default(), RuleId::from("bench"));
     let out = std::cell::RefCell::new(Vec::with_capacity(4096));
     move || {
         let (event, mut out) = (Event::new(black_box(&message)), out.borrow_mut());
         out.clear();
         for rule in &rules {
-            let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, name.clone())).unwrap();
+            let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, &id)).unwrap();
             rows.iter().for_each(|row| row.write_json(&mut out));
         }
         black_box(&out).len()

@@ -113,7 +113,7 @@ pub fn run_sample(rule: &Rule, columns: &MapColumns, host: &dyn Host, limits: &L
     if let Err(why) = covers(rule, columns) {
         return Outcome::NoMatch(why);
     }
-    match rule.evaluate(&Event::new(columns), &mut Environment::new(host, limits, "sample")) {
+    match rule.evaluate(&Event::new(columns), &mut Environment::new(host, limits, &"sample".into())) {
         Ok(Rows::NoMatch) => Outcome::NoMatch("WHERE is not true for this event".to_owned()),
         Ok(Rows::One(row)) => Outcome::Output(row.to_value()),
         Ok(Rows::Many(rows)) => Outcome::Output(Value::list(rows.iter().map(crate::Row::to_value).collect())),

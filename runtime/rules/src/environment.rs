@@ -80,14 +80,14 @@ pub struct Environment<'e> {
     /// What the run may use at most.
     pub limits: &'e Limits,
     /// What rule runs.
-    pub rule_id: RuleId,
+    pub rule_id: &'e RuleId,
     /// What the run has used of it.
     pub(crate) used: Used,
 }
 
 impl<'e> Environment<'e> {
-    /// An environment for the rule called `rule_id`.
-    pub fn new(host: &'e dyn Host, limits: &'e Limits, rule_id: impl Into<RuleId>) -> Self {
-        Self { host, limits, rule_id: rule_id.into(), used: Used::default() }
+    /// An environment for a rule.
+    pub fn new(host: &'e dyn Host, limits: &'e Limits, rule_id: &'e RuleId) -> Self {
+        Self { host, limits, rule_id, used: Used::default() }
     }
 }

@@ -190,7 +190,7 @@ fn project_any(
         match item {
             Item::All if row.is_empty() && bound.is_none() => row = columns(event, items.len(), env),
             Item::All => {
-                event.all(&env.rule_id, |name, value| row.set(name, value));
+                event.all(env.rule_id, |name, value| row.set(name, value));
                 for (name, value) in bound.iter().flat_map(|bound| bound.iter()) {
                     row.set(name.clone(), value.clone());
                 }
@@ -221,7 +221,7 @@ fn project_any(
 fn columns(event: &Event<'_>, more: usize, env: &Environment<'_>) -> Row {
     let mut row = Row::with_capacity(event.kind().columns().len() + more);
     // No two columns have one name; a sample event may have its own `metadata`.
-    event.all(&env.rule_id, |name, value| match name.as_str() {
+    event.all(env.rule_id, |name, value| match name.as_str() {
         "metadata" => row.set(name, value),
         _ => row.push(name, value),
     });

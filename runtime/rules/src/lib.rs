@@ -25,7 +25,7 @@
 //! let sample = serde_json::json!({"topic": "vehicles/7", "payload": "{\"speed\": 130}"});
 //! let columns = MapColumns::from_json(&sample).unwrap();
 //! let (host, limits) = (FixedHost::default(), Limits::default());
-//! let rows = compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, "fast")).unwrap();
+//! let rows = compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, &"fast".into())).unwrap();
 //!
 //! let mut json = Vec::new();
 //! rows.as_slice()[0].write_json(&mut json);

@@ -2,7 +2,7 @@
 //! one that selects numbers and short texts; rendering a template.
 
 use isthmus_rules::trie::FilterTrie;
-use isthmus_rules::{Environment, Event, FixedHost, Limits, Map, MapColumns, Rule};
+use isthmus_rules::{Environment, Event, FixedHost, Limits, Map, MapColumns, Rule, RuleId};
 use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind, Text, Value};
 
 #[test]
@@ -47,10 +47,10 @@ fn a_rule_that_reads_the_payload_and_does_not_match_allocates_nothing() {
     let payload = r#"{"id":"car-7","temp":21.5,"engine":{"rpm":2450,"on":true},"doors":[false,true]}"#;
     let columns = Map::from_iter([("clientid", Value::from("x")), ("payload", Value::from(payload.to_owned()))]);
     let columns = MapColumns::new(columns).unwrap();
-    let (host, limits, name) = (FixedHost::default(), Limits::default(), Text::constant("r"));
+    let (host, limits, id) = (FixedHost::default(), Limits::default(), RuleId::from("r"));
     let run = || {
         let event = Event::new(&columns);
-        let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, name.clone()));
+        let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, &id));
         assert!(rows.is_ok_and(|rows| rows.is_empty()));
     };
     // The first index on a thread makes the room that the next ones use.
@@ -64,11 +64,11 @@ fn a_rule_that_selects_numbers_and_short_texts_allocates_nothing() {
     let rule = Rule::compile(sql).unwrap().rule;
     let columns = [("clientid", "car-7"), ("payload", r#"{"id":"car-7","temp":21.5,"unit":"celsius","on":true}"#)];
     let columns = MapColumns::new(Map::from_iter(columns)).unwrap();
-    let (host, limits, name) = (FixedHost::default(), Limits::default(), Text::constant("r"));
+    let (host, limits, id) = (FixedHost::default(), Limits::default(), RuleId::from("r"));
     let mut out = Vec::with_capacity(4096);
     let mut run = || {
         let event = Event::new(&columns);
-        let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, name.clone())).unwrap();
+        let rows = rule.evaluate(&event, &mut Environment::new(&host, &limits, &id)).unwrap();
         rows.iter().for_each(|row| row.write_json(&mut out));
     };
     // The first row on a thread makes the room that the next ones use.

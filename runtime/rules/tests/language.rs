@@ -162,7 +162,7 @@ fn run(sql: &str, payload: Value) {
     let host = FixedHost::default();
     let limits =
         Limits { jq_timeout: std::time::Duration::from_millis(50), output_bytes: 1 << 20, ..Limits::default() };
-    let outcome = compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, "r"));
+    let outcome = compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, &"r".into()));
     let rows = match outcome {
         Ok(rows) => rows,
         Err(error) => {

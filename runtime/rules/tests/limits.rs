@@ -18,7 +18,8 @@ use serde_json::json;
 fn run_with(sql: &str, payload: &serde_json::Value, host: &FixedHost, limits: &Limits) -> Result<Rows, String> {
     let compiled = Rule::compile(sql).map_err(|findings| findings[0].message.clone())?;
     let columns = MapColumns::from_json(&json!({"topic": "t", "payload": payload})).unwrap();
-    let mut env = Environment::new(host, limits, "limits");
+    let id = "limits".into();
+    let mut env = Environment::new(host, limits, &id);
     compiled.rule.evaluate(&Event::new(&columns), &mut env).map_err(|error| error.message)
 }
 

@@ -208,7 +208,7 @@ impl ActiveRule {
         context: Context<'_>,
         mut tracker: Option<&mut Tracker<'_>>,
     ) {
-        let rows = match self.rule.evaluate(event, &mut Environment::new(host, limits, self.id.clone())) {
+        let rows = match self.rule.evaluate(event, &mut Environment::new(host, limits, &self.id)) {
             Ok(rows) => rows,
             Err(error) => {
                 self.figures.exceptions.fetch_add(1, Ordering::Relaxed);

@@ -67,7 +67,7 @@ fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> 
         return Some(Tried::NoMatch);
     }
     let limits = Limits::default();
-    match rule.evaluate(&Event::new(&columns), &mut Environment::new(host, &limits, "sample")) {
+    match rule.evaluate(&Event::new(&columns), &mut Environment::new(host, &limits, &"sample".into())) {
         Ok(Rows::NoMatch) => {
             problems.extend(where_is_false(&rule));
             Some(Tried::NoMatch)

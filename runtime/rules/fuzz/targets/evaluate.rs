@@ -14,7 +14,7 @@ fuzz_target!(|input: &[u8]| {
     let Some(columns) = columns(event) else { return };
 
     let (host, limits) = (FixedHost::default(), Limits::default());
-    match compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, "fuzz")) {
+    match compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, &"fuzz".into())) {
         Ok(rows) => {
             for row in &rows {
                 let mut json = Vec::new();

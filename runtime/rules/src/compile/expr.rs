@@ -238,7 +238,8 @@ fn evaluate_constant(expr: &Expr, limits: &Limits) -> (Result<Value, String>, us
     let Ok(columns) = MapColumns::new(Map::new()) else { return (Ok(Value::Undefined), 0) };
     let event = Event::new(&columns);
     let host = FixedHost::default();
-    let mut env = Environment::new(&host, limits, "");
+    let id = "".into();
+    let mut env = Environment::new(&host, limits, &id);
     let scope = Scope { event: &event, row: None, row_falls_through: false, bound: None };
     let result = expr.value(&scope, &mut env).map_err(|raised| raised.message);
     (result, env.used.bytes)

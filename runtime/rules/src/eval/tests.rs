@@ -31,7 +31,8 @@ fn without_names(mut plan: Plan) -> Plan {
 /// The rows as JSON, written at once and by way of a map, with the work that was counted; or the error.
 fn outcome(plan: &Plan, event: &Event<'_>) -> Result<(Vec<String>, usize), String> {
     let (host, limits) = (FixedHost::default(), Limits::default());
-    let mut env = Environment::new(&host, &limits, "r");
+    let id = "r".into();
+    let mut env = Environment::new(&host, &limits, &id);
     let rows = plan.run(event, &mut env).map_err(|error| error.to_string())?;
     let rows = rows.iter().map(|row| {
         let mut written = b"before".to_vec();
