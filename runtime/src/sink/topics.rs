@@ -23,8 +23,14 @@ pub(super) struct Slots {
 impl Core {
     /// Makes a fixed topic known before its first record, so that its state is known too.
     pub(super) fn prepare(&self, fixed: Option<&ByteString>) {
-        // Whatever number of topics a changed specification left behind.
-        self.fixed.store(fixed.and_then(|name| self.topic_among(name, usize::MAX)));
+        let Some(name) = fixed else { return self.fixed.store(None) };
+        // Under the lock of the topics: whoever lets go of old ones must not meet this one before it is the fixed one.
+        let mut topics = self.topics.write();
+        if !self.closed.load(Ordering::Relaxed) {
+            let topic = topics.entry(name.clone()).or_insert_with(|| Arc::new(Topic::new(name.clone(), now_millis())));
+            self.fixed.store(Some(Arc::clone(topic)));
+            self.attention.notify_one();
+        }
     }
 
     /// Whether records choose their topic by a template.
@@ -34,8 +40,8 @@ impl Core {
 
     /// Lets go of topics that a changed specification left behind, once they are empty.
     pub(super) fn forget_old_topics(&self) {
-        let Some(fixed) = self.fixed.load_full() else { return };
         let mut topics = self.topics.write();
+        let Some(fixed) = self.fixed.load_full() else { return };
         if topics.len() > 1 {
             topics.retain(|name, topic| *name == fixed.name || !self.evict(topic));
         }
@@ -54,11 +60,6 @@ impl Core {
 
     /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone.
     pub(super) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
-        self.topic_among(name, self.bounds.topics.load(Ordering::Relaxed))
-    }
-
-    /// The same, when there may be `most` topics.
-    fn topic_among(&self, name: &str, most: usize) -> Option<Arc<Topic>> {
         let now = now_millis();
         if let Some(topic) = self.topics.read().get(name) {
             topic.used_at.store(now, Ordering::Relaxed);
@@ -68,7 +69,7 @@ impl Core {
         if self.closed.load(Ordering::Relaxed) {
             return None;
         }
-        if topics.len() >= most {
+        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
             let idle = topics.values().filter(|topic| topic.is_empty());
             let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
             if !self.evict(&longest) {

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use isthmus_tests::condition::eventually;
 use isthmus_tests::kubernetes::Namespace;
 use isthmus_tests::{Result, environment};
 
@@ -25,6 +26,20 @@ spec:
       schema:
         openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
 ";
+
+/// Waits until the autoscalers have given their Bridges the least number of pods: that is a write too.
+fn wait_for_autoscalers(namespace: &Namespace<'_>) -> Result<()> {
+    let scalers = namespace.other("autoscaling/v2", "horizontalpodautoscalers")?;
+    for scaler in scalers["items"].as_array().context("no list of autoscalers")? {
+        let target = scaler["spec"]["scaleTargetRef"]["name"].as_str().context("no target")?;
+        eventually("the autoscaler has given the Bridge its least number of pods", shared::PATIENCE, || {
+            let replicas = &namespace.object("bridges", target)?["spec"]["replicas"];
+            ensure!(*replicas == scaler["spec"]["minReplicas"], "{replicas} replicas");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
 
 #[test]
 fn every_example_applies_unchanged_and_twice() -> Result<()> {
@@ -51,6 +66,7 @@ fn every_example_applies_unchanged_and_twice() -> Result<()> {
         assert!(first.lines().all(|line| line.ends_with(" created")), "{file}: {first}");
         let diff = kubectl.attempt(&["diff", "-f", file], "")?;
         assert_eq!(diff.code, Some(0), "{file}: {}", diff.output);
+        wait_for_autoscalers(&namespace)?;
         // kubectl says "configured" where a list has entries with defaults, and sends what the API server has already.
         // The first such write stores the default of `status` along; from then on nothing changes.
         kubectl.run(&["apply", "-f", file])?;
