@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use isthmus_rules::trie::FilterTrie;
 use isthmus_rules::value::json::Index;
-use isthmus_rules::{Column, Columns, Environment, Event, EventKind, FixedHost, Limits, Rule, RuleId, Text, Value};
+use isthmus_rules::{Column, Columns, Environment, Event, EventKind, FixedHost, Limits, Rule, RuleId, Value};
 
 /// A vehicle's telemetry: 13 keys, one nested map, one list; 258 bytes.
 const PAYLOAD: &str = r#"{"id":"car-7","temp":21.5,"speed":87,"heading":271.25,"fuel":0.63,"engine":{"rpm":2450,"oil":91.2,"on":true},"doors":[false,false,true,false],"position":"52.5163,13.3777","odometer":183245,"vin":"WVWZZZ1JZXW000001","driver":null,"firmware":"4.2.1","seq":99123}"#;
