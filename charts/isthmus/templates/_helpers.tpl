@@ -60,8 +60,8 @@ capabilities:
     - ALL
 {{- end -}}
 
-{{/* The port of a URL. */}}
+{{/* The port of a URL, which is not a number at the end of its host (`collector-2`, `10.0.0.5`). */}}
 {{- define "isthmus.port" -}}
 {{- $url := urlParse . -}}
-{{- regexFind "[0-9]+$" $url.host | default (eq $url.scheme "https" | ternary "443" "80") -}}
-{{- end }}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end -}}

@@ -55,6 +55,22 @@ fn helm_finds_nothing_to_say_about_the_charts() -> Result<()> {
 }
 
 #[test]
+fn the_port_that_traces_go_to_is_open() -> Result<()> {
+    for (endpoint, port) in [
+        ("http://collector:4318", 4318),
+        ("http://collector-2/", 80),
+        ("https://10.0.0.5", 443),
+        ("https://collector:8443/otlp", 8443),
+    ] {
+        let rendered = helm::template("isthmus", &["--set", &format!("traces.otlpEndpoint={endpoint}")])?;
+        let policy = of_kind(&rendered, "NetworkPolicy").concat();
+        let rule = format!("# Traces.\n    - ports:\n        - port: {port}\n          protocol: TCP\n");
+        ensure!(policy.contains(&rule), "{endpoint}:\n{policy}");
+    }
+    Ok(())
+}
+
+#[test]
 fn by_default_one_operator_watches_every_namespace() -> Result<()> {
     insta::assert_snapshot!(helm::template("isthmus", &[])?);
     Ok(())
