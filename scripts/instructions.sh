@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 figures=runtime/benches/instructions.txt
-stages=(decode select-all select-json encode-payload encode-event encode-json)
+stages=(decode select-json encode-payload encode-event encode-json)
 
 die() {
     echo "error: $*" >&2

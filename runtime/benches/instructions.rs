@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use bytestring::ByteString;
 use isthmus_rules::{
-    Environment, Event, FixedHost, Limits, MissingPolicy, Row, Rows, Rule, RuleId, Template, TemplateKind,
+    Environment, Event, FixedHost, Limits, MissingPolicy, Output, Rule, RuleId, Template, TemplateKind,
 };
 use isthmus_runtime::buffer::Record;
 use isthmus_runtime::message::{Message, MessageIds, Publisher};
@@ -71,10 +71,12 @@ impl Selection {
         Self { rule, host: FixedHost::default(), limits: Limits::default(), id: RuleId::from("rule") }
     }
 
-    fn run(&self, message: &Message) -> Rows {
+    /// Runs the rule, and `each` over its outputs.
+    fn run(&self, message: &Message, mut each: impl FnMut(Output<'_>)) {
         let columns = MessageColumns(black_box(message));
-        let mut environment = Environment::new(&self.host, &self.limits, &self.id);
-        self.rule.evaluate(&Event::new(&columns), &mut environment).unwrap()
+        let event = Event::new(&columns);
+        let rows = self.rule.evaluate(&event, &mut Environment::new(&self.host, &self.limits, &self.id)).unwrap();
+        rows.iter().for_each(&mut each);
     }
 }
 
@@ -90,11 +92,11 @@ impl Writing {
         Self { key: compile("${.clientid}"), value: compile(value) }
     }
 
-    fn run(&self, row: &Row, scratch: &mut [Vec<u8>; 2], out: &mut BytesMut) -> Record {
+    fn run(&self, output: Output<'_>, scratch: &mut [Vec<u8>; 2], out: &mut BytesMut) -> Record {
         scratch.iter_mut().for_each(Vec::clear);
         let [key, value] = scratch;
-        let _ = self.key.render(row, MissingPolicy::Empty, key).unwrap();
-        let _ = self.value.render(row, MissingPolicy::Empty, value).unwrap();
+        let _ = self.key.render(output, MissingPolicy::Empty, key).unwrap();
+        let _ = self.value.render(output, MissingPolicy::Empty, value).unwrap();
         out.clear();
         codec::puback(out, Version::V311, 7, ReasonCode::Success);
         Record::new(Some(key), Some(value), 1, None)
@@ -107,15 +109,18 @@ const JSON: &str = r#"SELECT payload.temp AS t, clientid FROM "v1/#" WHERE paylo
 fn select(sql: &str, count: u32) {
     let (selection, message) = (Selection::new(sql), message());
     for _ in 0..count {
-        black_box(selection.run(&message));
+        selection.run(&message, |output| {
+            black_box(output);
+        });
     }
 }
 
+/// Rule, record and PUBACK. `SELECT *` makes a column when it is rendered, so the rule cannot be left out.
 fn encode(sql: &str, value: &str, count: u32) {
-    let rows = Selection::new(sql).run(&message());
+    let (selection, message) = (Selection::new(sql), message());
     let (writing, mut scratch, mut out) = (Writing::new(value), [Vec::new(), Vec::new()], BytesMut::new());
     for _ in 0..count {
-        black_box(writing.run(black_box(&rows.as_slice()[0]), &mut scratch, &mut out));
+        selection.run(&message, |output| drop(black_box(writing.run(output, &mut scratch, &mut out))));
     }
 }
 
@@ -130,7 +135,6 @@ fn main() {
                 black_box(decode(black_box(&packet)));
             }
         }
-        "select-all" => select(ALL, count),
         "select-json" => select(JSON, count),
         "encode-payload" => encode(ALL, "${.payload}", count),
         "encode-event" => encode(ALL, "${.}", count),

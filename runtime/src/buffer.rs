@@ -330,6 +330,8 @@ impl PartitionLog {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -381,7 +383,7 @@ mod tests {
             log.append(record(n), None, limits);
         }
         assert_eq!(send_all(&mut log, cost), [(0, 0)]);
-        window.track("dropped", |tracker| {
+        window.track(Instant::now(), "dropped", |tracker| {
             assert_eq!(log.append(record(2), Some(tracker.receipt()), limits), Appended::Stored);
         });
         log.append(record(3), None, limits);

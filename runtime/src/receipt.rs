@@ -240,8 +240,9 @@ impl<T> Window<T> {
         self.entries.is_empty()
     }
 
-    /// Routes one message with `route` and remembers it until all the receipts that were handed out are resolved.
-    pub fn track<R>(&mut self, tag: T, route: impl FnOnce(&mut Tracker<'_>) -> R) -> R {
+    /// Routes one message, which came at `now`, with `route` and remembers it until all the receipts that were handed out
+    /// are resolved. Patience with them begins at `now`.
+    pub fn track<R>(&mut self, now: Instant, tag: T, route: impl FnOnce(&mut Tracker<'_>) -> R) -> R {
         let mut tracker = Tracker {
             inbox: &self.inbox,
             sequence: self.base.wrapping_add(self.entries.len() as u32),
@@ -252,7 +253,7 @@ impl<T> Window<T> {
         };
         let routed = route(&mut tracker);
         let Tracker { issued, outcome, patience, .. } = tracker;
-        let deadline = patience.map(|patience| Instant::now() + patience);
+        let deadline = patience.map(|patience| now + patience);
         if let Some(deadline) = deadline {
             self.deadlines += 1;
             self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
@@ -334,9 +335,9 @@ mod tests {
     #[test]
     fn acknowledgements_leave_in_arrival_order() {
         let mut window = Window::for_publisher();
-        let first = window.track(1, receipt);
-        let second = window.track(2, receipt);
-        window.track(3, |_| ());
+        let first = window.track(Instant::now(), 1, receipt);
+        let second = window.track(Instant::now(), 2, receipt);
+        window.track(Instant::now(), 3, |_| ());
         second.resolve(Outcome::Safe);
         assert_eq!(settled(&mut window), []);
         first.resolve(Outcome::Safe);
@@ -346,7 +347,7 @@ mod tests {
     #[test]
     fn the_worst_of_several_outcomes_counts_and_all_are_waited_for() {
         let mut window = Window::for_publisher();
-        let (a, b) = window.track((), |tracker| (tracker.receipt(), tracker.receipt()));
+        let (a, b) = window.track(Instant::now(), (), |tracker| (tracker.receipt(), tracker.receipt()));
         a.resolve(Outcome::Rejected);
         assert_eq!(settled(&mut window), []);
         b.resolve(Outcome::Safe);
@@ -356,15 +357,15 @@ mod tests {
     #[test]
     fn a_dropped_receipt_is_not_a_success() {
         let mut window = Window::for_publisher();
-        drop(window.track((), receipt));
+        drop(window.track(Instant::now(), (), receipt));
         assert_eq!(settled(&mut window), [((), Outcome::Unavailable)]);
     }
 
     #[test]
     fn an_expired_message_ignores_its_late_receipt() {
         let mut window = Window::for_publisher();
-        let late = window.track(1, |tracker| tracker.impatient_receipt(Duration::ZERO));
-        let other = window.track(2, receipt);
+        let late = window.track(Instant::now(), 1, |tracker| tracker.impatient_receipt(Duration::ZERO));
+        let other = window.track(Instant::now(), 2, receipt);
         assert!(window.next_deadline().is_some());
         window.expire(Instant::now());
         assert_eq!(settled(&mut window), [(1, Outcome::Unavailable)]);
@@ -379,7 +380,7 @@ mod tests {
     fn patience_with_one_stage_does_not_end_the_wait_for_another() {
         let mut window = Window::for_source();
         let (kafka, subscriber) =
-            window.track((), |tracker| (tracker.receipt(), tracker.impatient_receipt(Duration::ZERO)));
+            window.track(Instant::now(), (), |tracker| (tracker.receipt(), tracker.impatient_receipt(Duration::ZERO)));
         window.expire(Instant::now());
         assert_eq!(settled(&mut window), [], "Kafka has not answered");
         subscriber.resolve(Outcome::Safe);
@@ -392,17 +393,17 @@ mod tests {
     async fn receipts_told_together_reach_each_owner_in_order_and_wake_it() {
         let (mut one, mut other) = (Window::for_publisher(), Window::for_publisher());
         let mut resolutions = Resolutions::default();
-        resolutions.push(one.track(1, receipt), Outcome::Safe);
-        resolutions.push(one.track(2, receipt), Outcome::Rejected);
-        resolutions.push(other.track(3, receipt), Outcome::Safe);
-        resolutions.push(one.track(4, receipt), Outcome::Safe);
+        resolutions.push(one.track(Instant::now(), 1, receipt), Outcome::Safe);
+        resolutions.push(one.track(Instant::now(), 2, receipt), Outcome::Rejected);
+        resolutions.push(other.track(Instant::now(), 3, receipt), Outcome::Safe);
+        resolutions.push(one.track(Instant::now(), 4, receipt), Outcome::Safe);
         assert_eq!(settled(&mut one), []);
         resolutions.tell();
         one.inbox().resolved().await;
         other.inbox().resolved().await;
         let of_one = [(1, Outcome::Safe), (2, Outcome::Rejected), (4, Outcome::Safe)];
         assert_eq!((settled(&mut one), settled(&mut other)), (of_one.to_vec(), vec![(3, Outcome::Safe)]));
-        resolutions.push(one.track(5, receipt), Outcome::Safe);
+        resolutions.push(one.track(Instant::now(), 5, receipt), Outcome::Safe);
         drop(resolutions);
         assert_eq!(settled(&mut one), [(5, Outcome::Unavailable)], "never told, so given up");
     }
@@ -410,7 +411,7 @@ mod tests {
     #[tokio::test]
     async fn the_owner_is_woken_from_another_thread() {
         let mut window = Window::for_source();
-        let receipt = window.track((), receipt);
+        let receipt = window.track(Instant::now(), (), receipt);
         let resolver = std::thread::spawn(move || receipt.resolve(Outcome::Safe));
         window.inbox().resolved().await;
         assert_eq!(settled(&mut window), [((), Outcome::Safe)]);

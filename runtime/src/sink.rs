@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use isthmus_api::sink::RequestMode;
 use isthmus_plan::document;
-use isthmus_rules::Row;
+use isthmus_rules::Output;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -112,12 +112,12 @@ impl Sink {
     /// receipt is resolved when Kafka has answered; in `Async` mode a record is safe as soon as it is in the buffer.
     pub fn write(
         &self,
-        row: &Row,
+        output: Output<'_>,
         origin: Origin<'_>,
         mut tracker: Option<&mut Tracker<'_>>,
     ) -> Result<(), WriteError> {
         let writing = self.writing.load();
-        let (topic, record) = writing.render(row, origin).map_err(|problem| {
+        let (topic, record) = writing.render(output, origin).map_err(|problem| {
             self.core.count_failed();
             WriteError::Rejected { sink: self.core.name.clone(), problem }
         })?;

@@ -12,7 +12,6 @@ use crate::diagnostic::{Severity, nearest};
 use crate::environment::{Environment, Host};
 use crate::event::{Column, Columns, Event, EventKind, MapColumns};
 use crate::limits::Limits;
-use crate::row::Rows;
 use crate::rule::{From, Rule};
 use crate::value::Value;
 
@@ -113,10 +112,12 @@ pub fn run_sample(rule: &Rule, columns: &MapColumns, host: &dyn Host, limits: &L
     if let Err(why) = covers(rule, columns) {
         return Outcome::NoMatch(why);
     }
-    match rule.evaluate(&Event::new(columns), &mut Environment::new(host, limits, &"sample".into())) {
-        Ok(Rows::NoMatch) => Outcome::NoMatch("WHERE is not true for this event".to_owned()),
-        Ok(Rows::One(row)) => Outcome::Output(row.to_value()),
-        Ok(Rows::Many(rows)) => Outcome::Output(Value::list(rows.iter().map(crate::Row::to_value).collect())),
+    let (event, name) = (Event::new(columns), "sample".into());
+    match rule.evaluate(&event, &mut Environment::new(host, limits, &name)) {
+        Ok(rows) => match rows.to_value() {
+            Some(output) => Outcome::Output(output),
+            None => Outcome::NoMatch("WHERE is not true for this event".to_owned()),
+        },
         Err(error) => Outcome::Error(error.to_string()),
     }
 }

@@ -15,8 +15,9 @@ use std::ops::Range;
 
 use crate::environment::Environment;
 use crate::event::{Column, Event};
+use crate::output::{Everything, Rows};
 use crate::plan::{Body, Foreach, Item, Items, Plan, Target};
-use crate::row::{Row, Rows};
+use crate::row::Row;
 use crate::value::path::Step;
 use crate::value::{Text, Value};
 
@@ -88,7 +89,7 @@ pub(crate) struct Scope<'s> {
 }
 
 impl Plan {
-    pub(crate) fn run(&self, event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
+    pub(crate) fn run<'e>(&self, event: &'e Event<'e>, env: &mut Environment<'e>) -> Result<Rows<'e>, EvalError> {
         env.used = budget::Used::default();
         match &self.body {
             Body::Select(items) => self.select(items, event, env),
@@ -96,7 +97,12 @@ impl Plan {
         }
     }
 
-    fn select(&self, items: &Items, event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
+    fn select<'e>(
+        &self,
+        items: &Items,
+        event: &'e Event<'e>,
+        env: &mut Environment<'e>,
+    ) -> Result<Rows<'e>, EvalError> {
         if self.condition_first && !self.matches(event, None, env)? {
             if self.select_decodes_payload
                 && let Some(Err(error)) = event.document()
@@ -104,6 +110,10 @@ impl Plan {
                 return Err(place::not_json(error, &(0..0)).within(Part::Select));
             }
             return Ok(Rows::NoMatch);
+        }
+        if let ([Item::All], true) = (items.list.as_slice(), self.condition_first || self.condition.is_none()) {
+            // Nothing is built: what the event holds needs no check.
+            return Ok(Rows::Event(Everything::new(event, env.rule_id)));
         }
         let row = project(items, event, None, env).map_err(|raised| raised.within(Part::Select))?;
         env.check_row(&row, event).map_err(|message| Raised::new(&(0..0), message).within(Part::Select))?;
@@ -119,7 +129,12 @@ impl Plan {
         condition.holds(&scope, env).map_err(|raised| raised.within(Part::Where))
     }
 
-    fn foreach(&self, foreach: &Foreach, event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
+    fn foreach(
+        &self,
+        foreach: &Foreach,
+        event: &Event<'_>,
+        env: &mut Environment<'_>,
+    ) -> Result<Rows<'static>, EvalError> {
         let in_foreach = |raised: Raised| raised.within(Part::Foreach);
         let mut bound = project(&foreach.bindings, event, None, env).map_err(in_foreach)?;
         let scope = Scope { event, row: Some(&bound), row_falls_through: true, bound: None };
@@ -188,7 +203,9 @@ fn project_any(
     let mut row = Row::with_capacity(items.len());
     for item in items {
         match item {
-            Item::All if row.is_empty() && bound.is_none() => row = columns(event, items.len(), env),
+            Item::All if row.is_empty() && bound.is_none() => {
+                row = Everything::new(event, env.rule_id).to_row(items.len());
+            }
             Item::All => {
                 event.all(env.rule_id, |name, value| row.set(name, value));
                 for (name, value) in bound.iter().flat_map(|bound| bound.iter()) {
@@ -217,17 +234,6 @@ fn project_any(
     Ok(row)
 }
 
-/// Every column of the event, and room for `more` fields.
-fn columns(event: &Event<'_>, more: usize, env: &Environment<'_>) -> Row {
-    let mut row = Row::with_capacity(event.kind().columns().len() + more);
-    // No two columns have one name; a sample event may have its own `metadata`.
-    event.all(env.rule_id, |name, value| match name.as_str() {
-        "metadata" => row.set(name, value),
-        _ => row.push(name, value),
-    });
-    row
-}
-
 /// Writes into the row; a `payload` that is still JSON text is decoded first, so that its other fields stay.
 fn put(row: &mut Row, root: &Text, steps: &[Step], value: Value) {
     if **root == *Column::Payload.name()
@@ -241,7 +247,7 @@ fn put(row: &mut Row, root: &Text, steps: &[Step], value: Value) {
 
 /// What every row of a FOREACH without DO has: all columns, the payload decoded when it is JSON.
 fn everything(event: &Event<'_>, env: &Environment<'_>) -> Row {
-    let mut row = columns(event, 1, env);
+    let mut row = Everything::new(event, env.rule_id).to_row(1);
     if let Some(Ok(document)) = event.document() {
         row.set(Column::Payload.text(), document.all());
     }

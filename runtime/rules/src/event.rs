@@ -141,7 +141,12 @@ impl<'c> Event<'c> {
 
     /// Every defined column, as `SELECT *` gives them, with the rule's metadata.
     pub(crate) fn all(&self, rule_id: &RuleId, mut visit: impl FnMut(Text, Value)) {
-        self.columns.for_each(&mut visit);
+        // The rule's own, whatever a sample event calls so.
+        self.columns.for_each(&mut |name, value| {
+            if name.as_str() != Column::Metadata.name() {
+                visit(name, value);
+            }
+        });
         visit(Column::Metadata.text(), rule_id.metadata().clone());
     }
 }

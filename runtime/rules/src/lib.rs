@@ -9,8 +9,8 @@
 //!    [`functions`], constants are computed, and whatever can never work is a [`Diagnostic`] (row X4).
 //! 3. `eval`: the plan over one [`Event`]. Columns are asked for when they are read ([`Columns`]); the payload is
 //!    decoded at most once per message, shared by all rules, and only the fields that are read become [`Value`]s.
-//! 4. [`Rows`]: what came out. Most rules give no row or one.
-//! 5. [`template`]: rows to keys, values, topics and headers of what is sent on.
+//! 4. [`Rows`]: what came out. Most rules give no output or one; of `SELECT *` it is the event itself ([`output`]).
+//! 5. [`template`]: outputs to keys, values, topics and headers of what is sent on.
 //!
 //! Beside that way stand [`topic`] and [`trie`] (topic filters, for rules, subscriptions and access rules alike) and
 //! [`limits`] (what one rule may use at most). What a rule may ask of the world (clock, chance, stores) comes through
@@ -25,10 +25,11 @@
 //! let sample = serde_json::json!({"topic": "vehicles/7", "payload": "{\"speed\": 130}"});
 //! let columns = MapColumns::from_json(&sample).unwrap();
 //! let (host, limits) = (FixedHost::default(), Limits::default());
-//! let rows = compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, &"fast".into())).unwrap();
+//! let (event, name) = (Event::new(&columns), "fast".into());
+//! let rows = compiled.rule.evaluate(&event, &mut Environment::new(&host, &limits, &name)).unwrap();
 //!
 //! let mut json = Vec::new();
-//! rows.as_slice()[0].write_json(&mut json);
+//! rows.iter().for_each(|output| output.write_json(&mut json));
 //! assert_eq!(json, br#"{"speed":130}"#);
 //! ```
 
@@ -40,6 +41,7 @@ mod eval;
 pub mod event;
 pub mod functions;
 pub mod limits;
+pub mod output;
 mod plan;
 pub mod reference;
 mod row;
@@ -55,7 +57,8 @@ pub use environment::{Environment, FixedHost, Host, RuleId, Store};
 pub use eval::{EvalError, Part};
 pub use event::{Column, Columns, Event, EventKind, MapColumns};
 pub use limits::Limits;
-pub use row::{Row, Rows};
+pub use output::{Output, Rows};
+pub use row::Row;
 pub use rule::{Compiled, From, FromEntry, Rule};
 pub use template::{MissingPolicy, MissingVariable, Rendered, Template, TemplateKind};
 pub use value::{Map, Text, Value};

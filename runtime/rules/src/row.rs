@@ -134,52 +134,6 @@ impl From<&Map> for Row {
     }
 }
 
-/// The outputs of one rule run. Most rules give none or one: neither needs a list.
-#[derive(Debug, Clone)]
-pub enum Rows {
-    /// WHERE was not satisfied.
-    NoMatch,
-    /// A SELECT gives one row.
-    One(Row),
-    /// A FOREACH gives a row per element, perhaps none.
-    Many(Vec<Row>),
-}
-
-impl Rows {
-    /// Whether there is nothing to act on: no match, or a FOREACH without elements.
-    pub fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    /// The rows.
-    pub fn as_slice(&self) -> &[Row] {
-        match self {
-            Self::NoMatch => &[],
-            Self::One(row) => std::slice::from_ref(row),
-            Self::Many(rows) => rows,
-        }
-    }
-
-    /// The rows, one after another.
-    pub fn iter(&self) -> std::slice::Iter<'_, Row> {
-        self.as_slice().iter()
-    }
-}
-
-impl<'r> IntoIterator for &'r Rows {
-    type Item = &'r Row;
-    type IntoIter = std::slice::Iter<'r, Row>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

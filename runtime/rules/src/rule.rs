@@ -9,8 +9,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::environment::Environment;
 use crate::eval::EvalError;
 use crate::event::{Event, EventKind};
+use crate::output::Rows;
 use crate::plan::Plan;
-use crate::row::Rows;
 use crate::topic;
 
 /// Where a rule takes its events from.
@@ -102,7 +102,7 @@ impl Rule {
     /// Runs the rule over an event that FROM covers.
     ///
     /// An error is this rule's alone (metric `failed.exception`); empty rows are `failed.no_result`.
-    pub fn evaluate(&self, event: &Event<'_>, env: &mut Environment<'_>) -> Result<Rows, EvalError> {
+    pub fn evaluate<'e>(&self, event: &'e Event<'e>, env: &mut Environment<'e>) -> Result<Rows<'e>, EvalError> {
         self.0.plan.run(event, env)
     }
 }

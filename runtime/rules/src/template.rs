@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::operator::to_text;
+use crate::event::Column;
 use crate::limits::MAX_TEMPLATE_BYTES;
-use crate::row::Row;
+use crate::output::Output;
 use crate::value::json::write_value;
 use crate::value::path::{self, Step};
 use crate::value::{Text, Value, number};
@@ -74,6 +75,8 @@ pub struct Variable {
     /// Byte range of the placeholder in the template.
     pub span: std::ops::Range<usize>,
     steps: Vec<Step>,
+    /// The column that is called like the first step.
+    column: Option<Column>,
 }
 
 impl Template {
@@ -97,7 +100,8 @@ impl Template {
                     }
                     at = open + name.len() + 3;
                     let path = name.strip_prefix('.').unwrap_or(name).to_owned();
-                    parts.push(Part::Variable(Variable { path, span: open..at, steps }));
+                    let column = path.split('.').next().and_then(Column::named);
+                    parts.push(Part::Variable(Variable { path, span: open..at, steps, column }));
                 }
                 Some((name, Placeholder::Dollar)) => {
                     literal.push('$');
@@ -140,25 +144,32 @@ impl Template {
 
     /// The value of a template that is one placeholder, not turned into text. Undefined when the row has none, and
     /// `None` when the template is something else.
-    pub fn value(&self, row: &Row) -> Option<Value> {
+    pub fn value<'o>(&self, output: impl Into<Output<'o>>) -> Option<Value> {
+        let output = output.into();
         match self.parts.as_slice() {
-            [Part::Variable(variable)] if variable.steps.is_empty() => Some(row.to_value()),
-            [Part::Variable(variable)] => Some(variable.find(row, self.kind).into_owned()),
+            [Part::Variable(variable)] if variable.steps.is_empty() => Some(output.to_value()),
+            [Part::Variable(variable)] => Some(variable.find(output, self.kind).into_owned()),
             _ => None,
         }
     }
 
-    /// Renders over `row` into `out`, which keeps what it had. Texts and bytes are printed as they are, numbers and
+    /// Renders over an output of a rule, or another row, into `out`, which keeps what it had. Texts and bytes are printed as they are, numbers and
     /// booleans as text, lists and maps as JSON. On an error `out` is as before.
-    pub fn render(&self, row: &Row, missing: MissingPolicy, out: &mut Vec<u8>) -> Result<Rendered, MissingVariable> {
+    pub fn render<'o>(
+        &self,
+        output: impl Into<Output<'o>>,
+        missing: MissingPolicy,
+        out: &mut Vec<u8>,
+    ) -> Result<Rendered, MissingVariable> {
+        let output = output.into();
         let before = out.len();
         let mut rendered = Rendered { missing: false };
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable(variable) if variable.steps.is_empty() => row.write_json(out),
+                Part::Variable(variable) if variable.steps.is_empty() => output.write_json(out),
                 Part::Variable(variable) => {
-                    let value = variable.find(row, self.kind);
+                    let value = variable.find(output, self.kind);
                     if !value.is_undefined() {
                         write_text(&value, out);
                         continue;
@@ -192,12 +203,11 @@ pub fn write_text(value: &Value, out: &mut Vec<u8>) {
 }
 
 impl Variable {
-    fn find<'r>(&self, row: &'r Row, kind: TemplateKind) -> Cow<'r, Value> {
+    fn find<'o>(&self, output: Output<'o>, kind: TemplateKind) -> Cow<'o, Value> {
         let Some((Step::Key(root), rest)) = self.steps.split_first() else {
             return Cow::Owned(Value::Undefined);
         };
-        let Some(value) = row.get(root) else { return Cow::Owned(Value::Undefined) };
-        let mut value = Cow::Borrowed(value);
+        let Some(mut value) = output.get(root, self.column) else { return Cow::Owned(Value::Undefined) };
         let mut decoded = false;
         for step in rest {
             if matches!(&*value, Value::Text(_)) {
@@ -236,6 +246,7 @@ fn placeholder(name: &str, kind: TemplateKind) -> Placeholder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::Row;
 
     fn row(json: &str) -> Row {
         match Value::from_json(&Text::from(json)) {

@@ -11,8 +11,8 @@ fn evaluate(expression: &str) -> Result<Value, String> {
     })?;
     let columns = MapColumns::from_json(&serde_json::json!({})).unwrap().with_samples();
     let (host, limits) = (FixedHost::default(), Limits::default());
-    let event = Event::new(&columns);
-    match compiled.rule.evaluate(&event, &mut Environment::new(&host, &limits, &"example".into())) {
+    let (event, name) = (Event::new(&columns), "example".into());
+    match compiled.rule.evaluate(&event, &mut Environment::new(&host, &limits, &name)) {
         Ok(Rows::One(row)) => Ok(row.get("r").cloned().unwrap_or_default()),
         Ok(other) => Err(format!("{other:?}")),
         Err(error) => Err(error.to_string()),

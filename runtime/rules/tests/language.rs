@@ -162,7 +162,8 @@ fn run(sql: &str, payload: Value) {
     let host = FixedHost::default();
     let limits =
         Limits { jq_timeout: std::time::Duration::from_millis(50), output_bytes: 1 << 20, ..Limits::default() };
-    let outcome = compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, &"r".into()));
+    let (event, name) = (Event::new(&columns), "r".into());
+    let outcome = compiled.rule.evaluate(&event, &mut Environment::new(&host, &limits, &name));
     let rows = match outcome {
         Ok(rows) => rows,
         Err(error) => {
@@ -170,7 +171,7 @@ fn run(sql: &str, payload: Value) {
             Rows::NoMatch
         }
     };
-    for row in &rows {
+    for row in rows.iter() {
         let mut json = Vec::new();
         row.write_json(&mut json);
         serde_json::from_slice::<serde_json::Value>(&json).expect("rows are JSON");

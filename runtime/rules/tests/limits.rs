@@ -15,29 +15,35 @@ use isthmus_rules::{
 use serde_json::json;
 
 /// Runs `sql` over a message with this payload; `Err` holds the message of what raised, or of why it does not compile.
-fn run_with(sql: &str, payload: &serde_json::Value, host: &FixedHost, limits: &Limits) -> Result<Rows, String> {
+fn run_with(
+    sql: &str,
+    payload: &serde_json::Value,
+    host: &FixedHost,
+    limits: &Limits,
+) -> Result<Rows<'static>, String> {
     let compiled = Rule::compile(sql).map_err(|findings| findings[0].message.clone())?;
     let columns = MapColumns::from_json(&json!({"topic": "t", "payload": payload})).unwrap();
     let id = "limits".into();
     let mut env = Environment::new(host, limits, &id);
-    compiled.rule.evaluate(&Event::new(&columns), &mut env).map_err(|error| error.message)
+    let event = Event::new(&columns);
+    compiled.rule.evaluate(&event, &mut env).map(Rows::into_owned).map_err(|error| error.message)
 }
 
-fn run(sql: &str) -> Result<Rows, String> {
+fn run(sql: &str) -> Result<Rows<'static>, String> {
     run_with(sql, &json!("{}"), &FixedHost::default(), &Limits::default())
 }
 
-fn select(expression: &str) -> Result<Rows, String> {
+fn select(expression: &str) -> Result<Rows<'static>, String> {
     run(&format!("SELECT {expression} AS r FROM \"t\""))
 }
 
 #[track_caller]
-fn passes(result: &Result<Rows, String>) {
+fn passes(result: &Result<Rows<'static>, String>) {
     assert!(result.is_ok(), "{}", result.as_ref().unwrap_err());
 }
 
 #[track_caller]
-fn raises(result: Result<Rows, String>, message: &str) {
+fn raises(result: Result<Rows<'static>, String>, message: &str) {
     let error = result.err().unwrap_or_default();
     assert!(error.contains(message), "`{error}` instead of `{message}`");
 }

@@ -114,6 +114,9 @@ impl Settings {
             )
             // What waits in librdkafka is bounded too: the window of the Source is the real prefetch.
             .set("queued.min.messages", "1000")
+            // When that much waits, librdkafka looks again after so long whether to fetch more; its second would be a
+            // limit of its own to how fast records come.
+            .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", (self.max_fetch_bytes / 1024 * 4).clamp(1_024, 2_097_151).to_string())
             .set("socket.connection.setup.timeout.ms", millis(self.connect_timeout.max(Duration::from_secs(1))))
             .set("socket.timeout.ms", millis(request_timeout))

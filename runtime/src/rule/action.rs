@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use isthmus_plan::document;
-use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind, topic};
+use isthmus_rules::{MissingPolicy, Output, Template, TemplateKind, topic};
 
 use crate::message::{Message, MessageIds, Publisher, QoS, now_millis};
 use crate::receipt::{Outcome, Tracker};
@@ -82,12 +82,12 @@ impl Republish {
     }
 
     /// The message that an output becomes.
-    pub fn message(&self, row: &Row) -> Result<Message, ActionError> {
+    pub fn message(&self, output: Output<'_>) -> Result<Message, ActionError> {
         let render = |template: &Template| {
             let mut text = Vec::new();
             // A variable that is not there prints as `undefined`, as in the reference system.
             template
-                .render(row, MissingPolicy::Undefined, &mut text)
+                .render(output, MissingPolicy::Undefined, &mut text)
                 .map(|_| text)
                 .map_err(|error| ActionError::Rejected(error.to_string()))
         };
@@ -131,18 +131,18 @@ impl Action {
     pub fn run(
         &self,
         rule: &str,
-        row: &Row,
+        output: Output<'_>,
         origin: Origin<'_>,
         tracker: Option<&mut Tracker<'_>>,
         publish: impl FnOnce(&Message, Option<&mut Tracker<'_>>) -> Result<(), ActionError>,
     ) -> Result<(), ActionError> {
         match &self.kind {
-            Kind::Sink(sink) => Ok(sink.write(row, origin, tracker)?),
-            Kind::Republish(republish) => publish(&republish.message(row)?, tracker),
+            Kind::Sink(sink) => Ok(sink.write(output, origin, tracker)?),
+            Kind::Republish(republish) => publish(&republish.message(output)?, tracker),
             Kind::Console => {
-                let mut output = Vec::new();
-                row.write_json(&mut output);
-                tracing::info!(target: "isthmus::console", rule, action = self.name, "{}", String::from_utf8_lossy(&output));
+                let mut json = Vec::new();
+                output.write_json(&mut json);
+                tracing::info!(target: "isthmus::console", rule, action = self.name, "{}", String::from_utf8_lossy(&json));
                 if let Some(tracker) = tracker {
                     tracker.settle(Outcome::Safe);
                 }

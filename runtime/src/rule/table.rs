@@ -200,11 +200,11 @@ pub struct Context<'c> {
 }
 
 impl ActiveRule {
-    fn run(
-        &self,
-        event: &Event<'_>,
-        host: &ProcessHost,
-        limits: &Limits,
+    fn run<'e>(
+        &'e self,
+        event: &'e Event<'e>,
+        host: &'e ProcessHost,
+        limits: &'e Limits,
         context: Context<'_>,
         mut tracker: Option<&mut Tracker<'_>>,
     ) {
@@ -230,7 +230,7 @@ impl ActiveRule {
         }
         let length = context.path.map_or(0, |path| path.length) + 1;
         let path = Path { rule: self.name.as_str(), before: context.path, length };
-        for row in &rows {
+        for output in rows.iter() {
             for action in &self.actions {
                 let publish = |message: &Message, tracker: Option<&mut Tracker<'_>>| {
                     if length > MAX_REPUBLISH {
@@ -239,7 +239,7 @@ impl ActiveRule {
                     context.republish.republish(message, &path, tracker);
                     Ok(())
                 };
-                match action.run(self.name.as_str(), row, context.origin, tracker.as_deref_mut(), publish) {
+                match action.run(self.name.as_str(), output, context.origin, tracker.as_deref_mut(), publish) {
                     Ok(()) => {
                         self.figures.actions_success.fetch_add(1, Ordering::Relaxed);
                     }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use isthmus_rules::{
-    Column, Columns as _, Diagnostic, Environment, EvalError, Event, EventKind, Host, Limits, MapColumns, Row, Rows,
-    Rule, Text, Value, case, sql,
+    Column, Columns as _, Diagnostic, Environment, EvalError, Event, EventKind, Host, Limits, MapColumns, Rule, Text,
+    Value, case, sql,
 };
 
 use super::{NO_MATCH, Report};
@@ -67,13 +67,15 @@ fn try_rule(files: &[File; 2], host: &dyn Host, problems: &mut Vec<Problem>) -> 
         return Some(Tried::NoMatch);
     }
     let limits = Limits::default();
-    match rule.evaluate(&Event::new(&columns), &mut Environment::new(host, &limits, &"sample".into())) {
-        Ok(Rows::NoMatch) => {
-            problems.extend(where_is_false(&rule));
-            Some(Tried::NoMatch)
+    let (event, name) = (Event::new(&columns), "sample".into());
+    match rule.evaluate(&event, &mut Environment::new(host, &limits, &name)) {
+        Ok(rows) => {
+            let output = rows.to_value().map(Tried::Output);
+            if output.is_none() {
+                problems.extend(where_is_false(&rule));
+            }
+            Some(output.unwrap_or(Tried::NoMatch))
         }
-        Ok(Rows::One(row)) => Some(Tried::Output(row.to_value())),
-        Ok(Rows::Many(rows)) => Some(Tried::Output(Value::list(rows.iter().map(Row::to_value).collect()))),
         Err(error) => {
             problems.push(raised(error));
             None

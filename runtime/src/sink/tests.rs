@@ -92,7 +92,7 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
     let sink = Sink::start(&plan("later", &cluster), Ok(Security::default())).unwrap();
     let mut window = Window::for_publisher();
     for number in 0..100 {
-        let stored = window.track(number, |tracker| {
+        let stored = window.track(Instant::now(), number, |tracker| {
             sink.core.store("later", record("k", &number.to_string()), Some(tracker.receipt()))
         });
         assert_eq!(stored, Appended::Stored);
@@ -139,8 +139,10 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let mut window = Window::for_publisher();
-    window.track("large", |tracker| sink.core.store("t", record("k", &"x".repeat(4000)), Some(tracker.receipt())));
-    window.track("next", |tracker| sink.core.store("t", record("k", "small"), Some(tracker.receipt())));
+    window.track(Instant::now(), "large", |tracker| {
+        sink.core.store("t", record("k", &"x".repeat(4000)), Some(tracker.receipt()))
+    });
+    window.track(Instant::now(), "next", |tracker| sink.core.store("t", record("k", "small"), Some(tracker.receipt())));
     until("the next is delivered", || sink.snapshot().success == 1).await;
     let snapshot = sink.snapshot();
     assert_eq!((snapshot.failed, snapshot.matched), (1, 2));
@@ -212,13 +214,14 @@ async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
-    window.track((), |tracker| sink.core.store("t", record("k", "v"), Some(tracker.receipt())));
+    window.track(Instant::now(), (), |tracker| sink.core.store("t", record("k", "v"), Some(tracker.receipt())));
     assert_eq!(sink.drain(Instant::now() + Duration::from_millis(50)).await, 1);
     assert_eq!(sink.snapshot().dropped, 1);
     window.collect();
     assert_eq!(window.pop_settled(), Some(((), Outcome::Unavailable)));
 
-    let late = window.track((), |tracker| sink.write(&row(), Origin::default(), Some(tracker)));
+    let late =
+        window.track(Instant::now(), (), |tracker| sink.write((&row()).into(), Origin::default(), Some(tracker)));
     assert!(late.is_err(), "a message that still met the old rules is not acknowledged");
     assert_ne!(window.pop_settled(), Some(((), Outcome::Safe)));
     assert!(adds_up(&sink.snapshot()));
@@ -250,8 +253,8 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     sink.drain(Instant::now()).await;
 }
 
-fn row() -> Row {
-    let mut row = Row::with_capacity(1);
+fn row() -> isthmus_rules::Row {
+    let mut row = isthmus_rules::Row::with_capacity(1);
     row.set(isthmus_rules::Text::constant("clientid"), isthmus_rules::Value::constant("car-7"));
     row
 }
@@ -265,7 +268,9 @@ async fn async_mode_acknowledges_devices_from_the_buffer_and_sources_from_kafka(
     cluster.broker_down(1).unwrap();
     let (mut device, mut source) = (Window::for_publisher(), Window::for_source());
     for window in [&mut device, &mut source] {
-        window.track((), |tracker| sink.write(&row(), Origin::default(), Some(tracker))).unwrap();
+        window
+            .track(Instant::now(), (), |tracker| sink.write((&row()).into(), Origin::default(), Some(tracker)))
+            .unwrap();
         window.collect();
     }
     assert_eq!(device.pop_settled(), Some(((), Outcome::Safe)));
@@ -289,7 +294,7 @@ async fn sync_mode_gives_up_on_time_and_the_record_still_arrives() {
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
-    window.track((), |tracker| sink.write(&row(), Origin::default(), Some(tracker))).unwrap();
+    window.track(Instant::now(), (), |tracker| sink.write((&row()).into(), Origin::default(), Some(tracker))).unwrap();
     let deadline = window.next_deadline().expect("a deadline");
     window.expire(deadline);
     assert_eq!(window.pop_settled(), Some(((), Outcome::Unavailable)));
@@ -306,7 +311,8 @@ async fn a_topic_that_a_record_chose_and_that_does_not_exist_fails_that_record_o
     let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
     let mut window = Window::for_publisher();
     for topic in ["gone", "t"] {
-        window.track(topic, |tracker| sink.core.store(topic, record("k", "v"), Some(tracker.receipt())));
+        window
+            .track(Instant::now(), topic, |tracker| sink.core.store(topic, record("k", "v"), Some(tracker.receipt())));
     }
     until("both are settled", || sink.snapshot().success + sink.snapshot().failed == 2).await;
     window.collect();

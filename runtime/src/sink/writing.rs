@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use isthmus_api::sink::{PartitionStrategy, RequestMode};
 use isthmus_plan::document;
-use isthmus_rules::{MissingPolicy, Row, Template, TemplateKind};
+use isthmus_rules::{MissingPolicy, Output, Template, TemplateKind, Value};
 
 use super::partitioner::murmur2;
 use crate::buffer::Record;
@@ -81,9 +81,9 @@ impl Writing {
     }
 
     /// The Kafka topic and the record that an output becomes. `Err` says why there can be none.
-    pub(super) fn render(&self, row: &Row, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
+    pub(super) fn render(&self, output: Output<'_>, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
         let mut scratch = SCRATCH.take();
-        let rendered = self.render_with(&mut scratch, row, origin);
+        let rendered = self.render_with(&mut scratch, output, origin);
         SCRATCH.set(scratch);
         rendered
     }
@@ -91,7 +91,7 @@ impl Writing {
     fn render_with(
         &self,
         scratch: &mut Scratch,
-        row: &Row,
+        output: Output<'_>,
         origin: Origin<'_>,
     ) -> Result<(ByteString, Record), String> {
         let Scratch { key, value, text } = scratch;
@@ -99,11 +99,9 @@ impl Writing {
             buffer.clear();
         }
         // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
-        let key = or_null(&self.key, row, key);
-        let value = or_null(&self.value, row, value);
-        let timestamp = or_null(&self.timestamp, row, text)
-            .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
-            .unwrap_or_else(now_millis);
+        let key = or_null(&self.key, output, key);
+        let value = or_null(&self.value, output, value);
+        let timestamp = timestamp(&self.timestamp, output, text).unwrap_or_else(now_millis);
         let spread = match self.strategy {
             PartitionStrategy::Random => None,
             PartitionStrategy::KeyDispatch => key,
@@ -116,7 +114,7 @@ impl Writing {
             Topic::Template(template) => {
                 text.clear();
                 template
-                    .render(row, MissingPolicy::Error, text)
+                    .render(output, MissingPolicy::Error, text)
                     .map(drop)
                     .map_err(|error| format!("topic: {error}"))?;
                 let name = std::str::from_utf8(text).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
@@ -128,10 +126,18 @@ impl Writing {
     }
 }
 
-fn or_null<'s>(template: &Template, row: &Row, out: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+fn or_null<'s>(template: &Template, output: Output<'_>, out: &'s mut Vec<u8>) -> Option<&'s [u8]> {
     // Rendering with `Empty` cannot fail; were it to, the record would still be right: NULL.
-    let rendered = template.render(row, MissingPolicy::Empty, out).is_ok();
+    let rendered = template.render(output, MissingPolicy::Empty, out).is_ok();
     (rendered && !out.is_empty()).then_some(out.as_slice())
+}
+
+/// The milliseconds that a template says, if it says a number. A number is not printed to be read again.
+fn timestamp(template: &Template, output: Output<'_>, text: &mut Vec<u8>) -> Option<i64> {
+    if let Some(Value::Int(millis)) = template.value(output) {
+        return i64::try_from(millis).ok();
+    }
+    std::str::from_utf8(or_null(template, output, text)?).ok()?.parse().ok()
 }
 
 /// Kafka's rule for topic names (`org.apache.kafka.common.internals.Topic`).

@@ -95,7 +95,7 @@ impl State {
             record = self.partition.stream.next(), if room => {
                 self.partition.health.count_received();
                 let handler = &self.partition.handler;
-                let refused = self.window.track(record.offset, |tracker| {
+                let refused = self.window.track(Instant::now(), record.offset, |tracker| {
                     let refused = handler.handle(&record, tracker).err();
                     if refused.is_some() {
                         tracker.settle(Outcome::Rejected);

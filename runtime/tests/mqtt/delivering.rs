@@ -270,7 +270,7 @@ async fn a_source_learns_what_became_of_its_deliveries() {
     let edge = Edge::start();
     let mut window = Window::for_source();
     let route = |window: &mut Window<&'static str>, tag, qos| {
-        window.track(tag, |tracker| {
+        window.track(Instant::now(), tag, |tracker| {
             edge.subscriptions.deliver(&from_source("t", qos), Some(tracker));
         });
     };

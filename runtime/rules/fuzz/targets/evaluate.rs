@@ -14,9 +14,10 @@ fuzz_target!(|input: &[u8]| {
     let Some(columns) = columns(event) else { return };
 
     let (host, limits) = (FixedHost::default(), Limits::default());
-    match compiled.rule.evaluate(&Event::new(&columns), &mut Environment::new(&host, &limits, &"fuzz".into())) {
+    let (event, name) = (Event::new(&columns), "fuzz".into());
+    match compiled.rule.evaluate(&event, &mut Environment::new(&host, &limits, &name)) {
         Ok(rows) => {
-            for row in &rows {
+            for row in rows.iter() {
                 let mut json = Vec::new();
                 row.write_json(&mut json);
                 serde_json::from_slice::<serde_json::Value>(&json).expect("a row is JSON");

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use crate::environment::{Environment, FixedHost};
 use crate::event::{Event, MapColumns};
 use crate::limits::Limits;
+use crate::output::Output;
 use crate::plan::{Body, Plan};
 use crate::value::json::write_value;
 use crate::value::{Map, Value};
@@ -34,15 +35,17 @@ fn outcome(plan: &Plan, event: &Event<'_>) -> Result<(Vec<String>, usize), Strin
     let id = "r".into();
     let mut env = Environment::new(&host, &limits, &id);
     let rows = plan.run(event, &mut env).map_err(|error| error.to_string())?;
-    let rows = rows.iter().map(|row| {
+    let rows = rows.iter().map(|output| {
         let mut written = b"before".to_vec();
-        row.write_json(&mut written);
+        output.write_json(&mut written);
         let mut by_map = b"before".to_vec();
-        write_value(&row.to_value(), &mut by_map);
+        write_value(&output.to_value(), &mut by_map);
         assert_eq!(written, by_map);
-        assert_eq!(row.iter().count(), row.len());
-        for (name, value) in row.iter() {
-            assert_eq!(row.get(name), Some(value));
+        if let Output::Row(row) = output {
+            assert_eq!(row.iter().count(), row.len());
+            for (name, value) in row.iter() {
+                assert_eq!(row.get(name), Some(value));
+            }
         }
         String::from_utf8(written).unwrap()
     });

@@ -5,6 +5,7 @@
 //! until the window is full.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use foldhash::fast::RandomState;
@@ -35,10 +36,11 @@ pub(super) struct Unacknowledged {
     pub(super) refused: Option<ReasonCode>,
 }
 
-/// What one buffer of packets brought.
-#[derive(Default)]
+/// What one buffer of packets brought. The clocks are read once for all of them.
 struct Batch {
+    /// Milliseconds since the epoch.
     received_at: i64,
+    now: Instant,
     publishes: [u64; 2],
 }
 
@@ -63,7 +65,7 @@ impl Connection {
 
     /// Handles the packets in `buffer`, as many as are whole and may be taken; what is left becomes the tail.
     pub(super) fn process(&mut self, mut buffer: BytesMut) -> Result<(), Cause> {
-        let mut batch = Batch { received_at: now_millis(), ..Batch::default() };
+        let mut batch = Batch { received_at: now_millis(), now: Instant::now(), publishes: [0; 2] };
         let result = self.process_batch(&mut buffer, &mut batch);
         for (counter, count) in self.member.broker.counters().publishes.iter().zip(batch.publishes) {
             counter.add(count);
@@ -134,7 +136,7 @@ impl Connection {
             // A refused QoS 0 publication is counted and logged: the protocol has no answer to it.
             QoS::AtMostOnce if refused.is_none() => self.member.broker.route.publish(&message, None),
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.track(&message, packet_id, refused)?,
+            QoS::AtLeastOnce => self.track(&message, packet_id, refused, batch.now)?,
         }
         Ok(())
     }
@@ -161,7 +163,13 @@ impl Connection {
         Some(reason)
     }
 
-    fn track(&mut self, message: &Message, packet_id: u16, refused: Option<ReasonCode>) -> Result<(), Violation> {
+    fn track(
+        &mut self,
+        message: &Message,
+        packet_id: u16,
+        refused: Option<ReasonCode>,
+        now: Instant,
+    ) -> Result<(), Violation> {
         if self.room() == 0 {
             // Only 5.0 clients come here: reading stops before.
             return Err(Violation::new(
@@ -180,7 +188,7 @@ impl Connection {
             };
         }
         let route = &self.member.broker.route;
-        publishing.window.track(Unacknowledged { packet_id, refused }, |tracker| match refused {
+        publishing.window.track(now, Unacknowledged { packet_id, refused }, |tracker| match refused {
             Some(_) => tracker.settle(Outcome::Rejected),
             None => route.publish(message, Some(tracker)),
         });

@@ -1,5 +1,7 @@
 //! What a record becomes.
 
+use std::time::Instant;
+
 use isthmus_api::duration::Duration;
 use isthmus_api::size::Size;
 use isthmus_api::source::{Encoding, OffsetReset};
@@ -85,7 +87,7 @@ fn handled(source: &document::Source, record: &Record) -> (Result<(String, Bytes
     let seen = Arc::new(Seen::default());
     let mapper = Mapper::compile(source, seen.clone()).unwrap();
     let mut window = Window::for_source();
-    let result = window.track((), |tracker| mapper.handle(record, tracker));
+    let result = window.track(Instant::now(), (), |tracker| mapper.handle(record, tracker));
     assert_eq!(window.pop_settled(), Some(((), Outcome::Unmatched)));
     let message = result.map(|()| {
         let message = seen.messages.lock().pop().expect("a message");
@@ -153,7 +155,7 @@ fn rules_see_all_columns_of_a_record_without_an_mqtt_topic() {
     let seen = Arc::new(Seen::default());
     let mapper = Mapper::compile(&source(TopicMapping::new("commands")), seen.clone()).unwrap();
     let mut window = Window::for_source();
-    window.track((), |tracker| mapper.handle(&record(), tracker)).unwrap();
+    window.track(Instant::now(), (), |tracker| mapper.handle(&record(), tracker)).unwrap();
     assert!(seen.messages.lock().is_empty());
     let records = seen.records.lock();
     let (name, columns, topic) = &records[0];
