@@ -29,6 +29,12 @@ pub trait Columns {
     /// The value of a known column; [`Value::Undefined`] when this event does not carry it.
     fn get(&self, column: Column) -> Value;
 
+    /// The bytes of a column that holds text or bytes, for printing it without making a value. `None` where there are none
+    /// to lend: then [`Columns::get`] says what the column holds.
+    fn bytes(&self, _column: Column) -> Option<&[u8]> {
+        None
+    }
+
     /// The value of a column that no table knows. Real events have none; sample events of tests may.
     fn get_named(&self, _name: &str) -> Value {
         Value::Undefined

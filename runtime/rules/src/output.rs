@@ -121,6 +121,14 @@ impl std::fmt::Debug for Everything<'_> {
 }
 
 impl<'o> Output<'o> {
+    /// The bytes of a field that is an event's column and lends them.
+    pub(crate) fn bytes(self, column: Column) -> Option<&'o [u8]> {
+        match self {
+            Self::Event(all) => all.event.columns().bytes(column),
+            Self::Row(_) => None,
+        }
+    }
+
     /// The value of a field; `column` is what [`Column::named`] has for its name.
     pub(crate) fn get(self, name: &Text, column: Option<Column>) -> Option<Cow<'o, Value>> {
         match self {

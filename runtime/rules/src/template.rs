@@ -169,6 +169,10 @@ impl Template {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Variable(variable) if variable.steps.is_empty() => output.write_json(out),
                 Part::Variable(variable) => {
+                    if let Some(bytes) = variable.bytes(output) {
+                        out.extend_from_slice(bytes);
+                        continue;
+                    }
                     let value = variable.find(output, self.kind);
                     if !value.is_undefined() {
                         write_text(&value, out);
@@ -203,6 +207,11 @@ pub fn write_text(value: &Value, out: &mut Vec<u8>) {
 }
 
 impl Variable {
+    /// What is printed, if it is a column whose bytes the event lends.
+    fn bytes<'o>(&self, output: Output<'o>) -> Option<&'o [u8]> {
+        self.column.filter(|_| self.steps.len() == 1).and_then(|column| output.bytes(column))
+    }
+
     fn find<'o>(&self, output: Output<'o>, kind: TemplateKind) -> Cow<'o, Value> {
         let Some((Step::Key(root), rest)) = self.steps.split_first() else {
             return Cow::Owned(Value::Undefined);

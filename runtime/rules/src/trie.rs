@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 const ROOT: u32 = 0;
 const NONE: u32 = u32::MAX;
 /// Branch points a lookup remembers before it needs the heap: one per level that has both a `+` and an exact child.
-const BRANCHES: usize = 32;
+const BRANCHES: usize = 8;
 
 /// Values under topic filters, found by topic.
 ///

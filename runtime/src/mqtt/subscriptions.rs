@@ -4,6 +4,7 @@
 //! over is putting a shared packet into a bounded queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use isthmus_rules::topic;
@@ -23,6 +24,8 @@ const DELIVERY_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     trie: RwLock<FilterTrie<Subscription>>,
+    /// As many as `trie` has: a broker that only takes in need not lock it for each message.
+    count: AtomicUsize,
     pub(super) counters: Counters,
 }
 
@@ -75,7 +78,7 @@ impl Subscriptions {
 
     /// Filters subscribed now, each client's counted.
     pub fn len(&self) -> usize {
-        self.trie.read().len()
+        self.count.load(Ordering::Acquire)
     }
 
     /// Whether nobody is subscribed to anything.
@@ -89,11 +92,14 @@ impl Subscriptions {
         let mut trie = self.trie.write();
         trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
         trie.insert(filter, subscription);
+        self.count.store(trie.len(), Ordering::Release);
     }
 
     /// Ends the subscription of `session` to `filter`, if there is one.
     pub(super) fn unsubscribe(&self, session: &Arc<Session>, filter: &str) {
-        self.trie.write().remove(filter, |known| Arc::ptr_eq(&known.session, session));
+        let mut trie = self.trie.write();
+        trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
+        self.count.store(trie.len(), Ordering::Release);
     }
 
     /// Ends the subscriptions of a session that goes.
@@ -111,6 +117,9 @@ impl Subscriptions {
     /// when the client acknowledged; a session that ends or drops the delivery counts as [`Outcome::Rejected`].
     /// Other owners have done their part when there is a subscriber.
     pub fn deliver(&self, message: &Message, mut tracker: Option<&mut Tracker<'_>>) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
         let trie = self.trie.read();
         let mut matches = Matches::default();
         trie.for_each_match(&message.topic, |subscription| {

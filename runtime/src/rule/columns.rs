@@ -38,12 +38,12 @@ impl Columns for MessageColumns<'_> {
             Column::Timestamp | Column::PublishReceivedAt => Value::Int(message.received_at.into()),
             Column::Node => Value::Text(NODE.clone()),
             Column::Id => Value::Text(Text::from(message.id.text())),
-            Column::ClientId => Value::Text(Text::from(publisher.client_id.clone())),
+            Column::ClientId => Value::Text(Text::from(&publisher.client_id)),
             Column::Username => text(publisher.username.as_ref()),
             Column::Payload => Value::shared_binary(&message.payload),
             Column::PeerHost => text(publisher.peer.as_ref().map(Peer::host)),
             Column::PeerName => text(publisher.peer.as_ref().map(Peer::name)),
-            Column::Topic => Value::Text(Text::from(message.topic.clone())),
+            Column::Topic => Value::Text(Text::from(&message.topic)),
             Column::Qos => Value::Int(message.qos.level().into()),
             Column::Flags => FLAGS[usize::from(message.retain)][usize::from(message.dup)].clone(),
             Column::PubProps => message.properties.as_deref().map_or_else(|| NO_PROPERTIES.clone(), properties),
@@ -51,10 +51,21 @@ impl Columns for MessageColumns<'_> {
             _ => Value::Undefined,
         }
     }
+
+    fn bytes(&self, column: Column) -> Option<&[u8]> {
+        let publisher = &self.0.publisher;
+        match column {
+            Column::ClientId => Some(publisher.client_id.as_bytes()),
+            Column::Username => publisher.username.as_ref().map(|name| name.as_bytes().as_ref()),
+            Column::Payload => Some(&self.0.payload),
+            Column::Topic => Some(self.0.topic.as_bytes()),
+            _ => None,
+        }
+    }
 }
 
 fn text(text: Option<&bytestring::ByteString>) -> Value {
-    text.map_or(Value::Undefined, |text| Value::Text(Text::from(text.clone())))
+    text.map_or(Value::Undefined, |text| Value::Text(Text::from(text)))
 }
 
 fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
@@ -88,4 +99,45 @@ fn properties(properties: &PublishProperties) -> Value {
     all.insert("User-Property", Value::map(users));
     all.insert("User-Property-Pairs", Value::List(Arc::new(pairs)));
     Value::map(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_rules::template::write_text;
+
+    use super::*;
+    use crate::message::{MessageIds, Publisher, QoS};
+
+    #[test]
+    fn bytes_that_are_lent_are_those_that_the_value_prints() {
+        let message = |client_id: &'static str, username: Option<&'static str>, payload: &'static [u8]| Message {
+            id: MessageIds::new().next(1),
+            topic: "v1/7/telemetry".into(),
+            payload: payload.into(),
+            qos: QoS::AtLeastOnce,
+            dup: false,
+            retain: false,
+            publisher: Arc::new(Publisher {
+                client_id: client_id.into(),
+                username: username.map(Into::into),
+                peer: None,
+            }),
+            properties: None,
+            received_at: 1,
+        };
+        let mut lent = Vec::new();
+        for message in [message("car-7", Some("u"), b"{}"), message("", None, b""), message("\u{e4}", None, b"\xff\0")]
+        {
+            let columns = MessageColumns(&message);
+            for &column in Column::ALL {
+                let Some(bytes) = columns.bytes(column) else { continue };
+                let mut printed = Vec::new();
+                write_text(&columns.get(column), &mut printed);
+                assert_eq!(printed, bytes, "{column:?}");
+                lent.push(column);
+            }
+        }
+        lent.dedup();
+        assert!(lent.contains(&Column::Payload) && lent.contains(&Column::Username), "{lent:?}");
+    }
 }

@@ -72,7 +72,7 @@ impl Columns for RecordColumns<'_> {
             Column::Event => Value::Text(self.event.clone()),
             Column::Timestamp => Value::Int(record.received_at.into()),
             Column::Node => Value::Text(NODE.clone()),
-            Column::Topic => Value::Text(Text::from(record.topic.clone())),
+            Column::Topic => Value::Text(Text::from(&record.topic)),
             Column::Key => encoded(record.key.as_ref(), self.encodings.key),
             Column::Value => encoded(record.value.as_ref(), self.encodings.value),
             Column::Headers => headers(record),
@@ -80,6 +80,16 @@ impl Columns for RecordColumns<'_> {
             Column::Ts => record.timestamp.millis().into(),
             Column::TsType => Value::constant(record.timestamp.kind()),
             _ => Value::Undefined,
+        }
+    }
+
+    fn bytes(&self, column: Column) -> Option<&[u8]> {
+        let record = self.record;
+        match column {
+            Column::Topic => Some(record.topic.as_bytes()),
+            Column::Key if self.encodings.key == Encoding::None => record.key.as_deref(),
+            Column::Value if self.encodings.value == Encoding::None => record.value.as_deref(),
+            _ => None,
         }
     }
 }

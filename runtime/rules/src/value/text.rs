@@ -157,6 +157,12 @@ impl From<Arc<str>> for Text {
     }
 }
 
+impl From<&ByteString> for Text {
+    fn from(text: &ByteString) -> Self {
+        Self::short(text).unwrap_or_else(|| Self(Repr::Slice(text.clone())))
+    }
+}
+
 impl From<ByteString> for Text {
     fn from(text: ByteString) -> Self {
         Self::short(&text).unwrap_or(Self(Repr::Slice(text)))
