@@ -55,4 +55,5 @@ pub mod source;
 pub mod status;
 pub mod stop;
 pub mod telemetry;
+mod wake;
 mod watch;

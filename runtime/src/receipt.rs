@@ -10,10 +10,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+
+use crate::wake::Wake;
 
 /// What became of a message, from best to worst: the worst of several is the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,13 +44,18 @@ struct Resolved {
 #[derive(Debug, Default)]
 pub struct Inbox {
     resolved: Mutex<Vec<Resolved>>,
-    wake: Notify,
+    wake: Wake,
 }
 
 impl Inbox {
-    /// Waits until something was resolved since the last [`Window::collect`].
+    /// Waits until something was resolved since the last [`Window::collect`]. For one task only; cancel safe.
     pub async fn resolved(&self) {
-        self.wake.notified().await;
+        std::future::poll_fn(|context| self.wake.poll(context)).await;
+    }
+
+    /// The same for a task that waits for other things too.
+    pub fn poll_resolved(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.wake.poll(context)
     }
 
     fn extend(&self, receipts: impl IntoIterator<Item = Resolved>) {
@@ -59,7 +66,7 @@ impl Inbox {
             first
         };
         if first {
-            self.wake.notify_one();
+            self.wake.call();
         }
     }
 }

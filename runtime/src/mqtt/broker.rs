@@ -128,9 +128,9 @@ impl Broker {
         self.sessions_so_far.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Milliseconds since the start, wrapping after 49 days.
-    pub(super) fn clock(&self) -> u32 {
-        self.started.elapsed().as_millis() as u32
+    /// Milliseconds from the start to `now`, wrapping after 49 days.
+    pub(super) fn clock(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.started).as_millis() as u32
     }
 }
 
@@ -146,7 +146,7 @@ async fn sweep(broker: std::sync::Weak<Broker>, stop: CancellationToken) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
         let Some(broker) = broker.upgrade() else { break };
-        let now = broker.clock();
+        let now = broker.clock(Instant::now());
         broker.registry.for_each(|session| {
             if session.is_silent(now) {
                 session.request_end(End::KeepAlive);

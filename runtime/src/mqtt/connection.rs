@@ -9,16 +9,17 @@ mod admission;
 mod buffers;
 mod closing;
 mod handshake;
+mod identifiers;
 mod incoming;
 mod inflight;
 mod member;
 mod outgoing;
 mod stream;
 
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -131,17 +132,19 @@ impl Connection {
     }
 
     fn begin(&mut self) -> Result<(), Cause> {
-        let first = std::mem::take(&mut self.tail);
-        self.process(first)?;
-        self.finish_step()
+        let (now, first) = (Instant::now(), std::mem::take(&mut self.tail));
+        self.process(first, now)?;
+        self.finish_step(now)
     }
 
     fn step(&mut self, event: Event) -> Result<(), Cause> {
+        // Read once for all that happens in a step.
+        let now = Instant::now();
         buffers::borrow_write(&mut self.out);
         match event {
             Event::Received(buffer) => {
-                self.member.session.heard(self.member.broker.clock());
-                self.process(buffer)?;
+                self.member.session.heard(self.member.broker.clock(now));
+                self.process(buffer, now)?;
             }
             Event::Lost(error) => return Err(Cause::Lost(error)),
             Event::Writable => {}
@@ -153,30 +156,30 @@ impl Connection {
                     None => {}
                 }
             }
-            Event::Settled | Event::Deadline => self.settle()?,
+            Event::Settled | Event::Deadline => self.settle(now)?,
         }
         if !self.tail.is_empty() && self.may_process() {
             let waiting = std::mem::take(&mut self.tail);
-            self.process(waiting)?;
+            self.process(waiting, now)?;
         }
-        self.finish_step()
+        self.finish_step(now)
     }
 
     /// Sends what the step produced, sees to the next deadline, and ends a drained connection.
-    fn finish_step(&mut self) -> Result<(), Cause> {
+    fn finish_step(&mut self, now: Instant) -> Result<(), Cause> {
         self.send_deliveries()?;
         self.flush()?;
         buffers::return_write(&mut self.out);
         if self.draining {
             let drained = self.publishing.as_ref().is_none_or(|publishing| publishing.window.is_empty());
-            let over = self.member.broker.drain_deadline().is_none_or(|deadline| deadline <= Instant::now());
+            let over = self.member.broker.drain_deadline().is_none_or(|deadline| deadline <= now);
             if drained || over {
                 return Err(Cause::End(End::ShuttingDown));
             }
         }
         self.set_timer();
         let reading = self.may_process();
-        self.member.session.set_listening(reading, self.member.broker.clock());
+        self.member.session.set_listening(reading, self.member.broker.clock(now));
         Ok(())
     }
 
@@ -201,7 +204,7 @@ impl Connection {
         }
         if blocked && sent > 0 && self.out.len() >= OUT_LIMIT {
             // A slow reader is alive as long as it takes something.
-            self.member.session.heard(self.member.broker.clock());
+            self.member.session.heard(self.member.broker.clock(Instant::now()));
         }
         Ok(())
     }
@@ -209,19 +212,12 @@ impl Connection {
     async fn next_event(&mut self) -> Event {
         let may_read = self.may_process() && self.out.len() < OUT_LIMIT;
         let Self { stream, member, tail, out, publishing, timer, .. } = self;
-        let mut woken = pin!(member.session.wake.notified());
         let inbox = publishing.as_ref().map(|publishing| publishing.window.inbox());
-        let mut settled = pin!(async {
-            match inbox {
-                Some(inbox) => inbox.resolved().await,
-                None => pending().await,
-            }
-        });
         poll_fn(|context| {
-            if settled.as_mut().poll(context).is_ready() {
+            if inbox.is_some_and(|inbox| inbox.poll_resolved(context).is_ready()) {
                 return Poll::Ready(Event::Settled);
             }
-            if woken.as_mut().poll(context).is_ready() {
+            if member.session.wake.poll(context).is_ready() {
                 return Poll::Ready(Event::Woken);
             }
             if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready()) {

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::codec::{Frame, Version};
 use super::counters::{Counters, Dropped};
 use crate::message::{Publisher, QoS};
 use crate::receipt::{Outcome, Receipt};
+use crate::wake::Wake;
 
 /// A queue's memory is given back when it runs empty and once held more than this.
 const KEPT_CAPACITY: usize = 64;
@@ -46,7 +46,7 @@ pub(super) struct Session {
     not_listening: AtomicBool,
     outbox: Mutex<Outbox>,
     /// Wakes the connection's task: deliveries are queued or an end is wished.
-    pub(super) wake: Notify,
+    pub(super) wake: Wake,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +133,7 @@ impl Session {
             last_heard: AtomicU32::new(now),
             not_listening: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { waiting: true, ..Outbox::default() }),
-            wake: Notify::new(),
+            wake: Wake::default(),
         }
     }
 
@@ -185,7 +185,7 @@ impl Session {
         outbox.queue.push_back(Delivery { frame: Arc::clone(frame), receipt });
         if std::mem::take(&mut outbox.waiting) {
             drop(outbox);
-            self.wake.notify_one();
+            self.wake.call();
         }
         Enqueued::Queued
     }
@@ -227,7 +227,7 @@ impl Session {
     /// Asks the connection's task to end the session; the first wish counts.
     pub(super) fn request_end(&self, end: End) {
         self.outbox.lock().end.get_or_insert(end);
-        self.wake.notify_one();
+        self.wake.call();
     }
 
     /// The end that somebody wished for.

@@ -65,15 +65,25 @@ pub trait Republish {
 /// All rules in force. Immutable: a reload makes a new one.
 #[derive(Debug, Default)]
 pub struct RuleTable {
+    /// Unlike that of any other table of this process.
+    number: u64,
     rules: Vec<Arc<ActiveRule>>,
     by_filter: FilterTrie<u32>,
     by_source: HashMap<String, Vec<u32>>,
     limits: Limits,
 }
 
+/// The rules that select a topic: of the last message of a thread. What a device sends at once mostly has one topic.
+#[derive(Debug, Default)]
+struct Matches {
+    /// The number of the table; none has 0.
+    table: u64,
+    topic: String,
+    numbers: Vec<u32>,
+}
+
 thread_local! {
-    /// Numbers of the matching rules, kept from message to message so that nothing is allocated.
-    static MATCHES: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    static MATCHES: RefCell<Matches> = RefCell::default();
 }
 
 impl RuleTable {
@@ -84,7 +94,8 @@ impl RuleTable {
         sinks: impl Fn(&str) -> Option<Arc<Sink>>,
         before: &Self,
     ) -> Result<Self, String> {
-        let mut table = Self::default();
+        static TABLES: AtomicU64 = AtomicU64::new(1);
+        let mut table = Self { number: TABLES.fetch_add(1, Ordering::Relaxed), ..Self::default() };
         let before: HashMap<&str, &ActiveRule> =
             before.rules.iter().map(|rule| (rule.document.name.as_str(), rule.as_ref())).collect();
         for (number, document) in rules.iter().enumerate() {
@@ -131,13 +142,18 @@ impl RuleTable {
             return;
         }
         // Taken, not borrowed: a republished message comes through here again.
-        let mut matches = MATCHES.with_borrow_mut(std::mem::take);
-        self.by_filter.for_each_match(topic, |number| matches.push(*number));
-        if !matches.is_empty() {
-            matches.sort_unstable();
-            matches.dedup();
-            self.run(&matches, columns, host, context, tracker);
-            matches.clear();
+        let mut matches = MATCHES.take();
+        if matches.table != self.number || matches.topic != topic {
+            matches.table = self.number;
+            matches.topic.clear();
+            matches.topic.push_str(topic);
+            matches.numbers.clear();
+            self.by_filter.for_each_match(topic, |number| matches.numbers.push(*number));
+            matches.numbers.sort_unstable();
+            matches.numbers.dedup();
+        }
+        if !matches.numbers.is_empty() {
+            self.run(&matches.numbers, columns, host, context, tracker);
         }
         MATCHES.set(matches);
     }

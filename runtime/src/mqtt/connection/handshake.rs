@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use bytestring::ByteString;
@@ -193,7 +193,7 @@ async fn admit(
         Arc::clone(&publisher),
         server_keep_alive.unwrap_or(connect.keep_alive),
         settings.max_queued_messages,
-        broker.clock(),
+        broker.clock(Instant::now()),
     ));
     match broker.registry.insert(Arc::clone(&session), settings.max_connections) {
         Ok(older) => {

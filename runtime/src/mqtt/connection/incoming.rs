@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use foldhash::fast::RandomState;
-use hashbrown::HashSet;
 
 use super::closing::Cause;
+use super::identifiers::Identifiers;
 use super::{Connection, buffers};
 use crate::message::{Message, QoS, now_millis};
 use crate::mqtt::codec::{self, Packet, Progress, Publish, ReasonCode, Subscribe, Unsubscribe, Version, Violation};
@@ -23,7 +22,7 @@ use crate::receipt::{Outcome, Window};
 pub(super) struct Publishing {
     pub(super) window: Window<Unacknowledged>,
     /// Packet identifiers in the window.
-    pub(super) identifiers: HashSet<u16, RandomState>,
+    pub(super) identifiers: Identifiers,
     /// The most that the window has held.
     pub(super) peak: usize,
 }
@@ -46,7 +45,7 @@ struct Batch {
 
 impl Publishing {
     fn new() -> Self {
-        Self { window: Window::for_publisher(), identifiers: HashSet::default(), peak: 0 }
+        Self { window: Window::for_publisher(), identifiers: Identifiers::default(), peak: 0 }
     }
 }
 
@@ -64,15 +63,15 @@ impl Connection {
     }
 
     /// Handles the packets in `buffer`, as many as are whole and may be taken; what is left becomes the tail.
-    pub(super) fn process(&mut self, mut buffer: BytesMut) -> Result<(), Cause> {
-        let mut batch = Batch { received_at: now_millis(), now: Instant::now(), publishes: [0; 2] };
+    pub(super) fn process(&mut self, mut buffer: BytesMut, now: Instant) -> Result<(), Cause> {
+        let mut batch = Batch { received_at: now_millis(), now, publishes: [0; 2] };
         let result = self.process_batch(&mut buffer, &mut batch);
         for (counter, count) in self.member.broker.counters().publishes.iter().zip(batch.publishes) {
             counter.add(count);
         }
         let needed = result?;
         buffers::keep_tail(buffer, &mut self.tail, needed);
-        self.settle()
+        self.settle(now)
     }
 
     fn process_batch(&mut self, buffer: &mut BytesMut, batch: &mut Batch) -> Result<usize, Cause> {
@@ -80,7 +79,7 @@ impl Connection {
         loop {
             if !self.may_process() {
                 // Publications that were settled at once leave room.
-                self.settle()?;
+                self.settle(batch.now)?;
                 if !self.may_process() {
                     return Ok(0);
                 }

@@ -25,15 +25,15 @@ thread_local! {
 
 impl Connection {
     /// Answers the publications at the front of the window whose outcome is known, in order (MQTT-4.6.0-2).
-    pub(super) fn settle(&mut self) -> Result<(), Cause> {
+    pub(super) fn settle(&mut self, now: Instant) -> Result<(), Cause> {
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
         publishing.window.collect();
-        publishing.window.expire(Instant::now());
+        publishing.window.expire(now);
         let version = self.member.session.version;
         let mut outcomes = [0u64; 5];
         let mut failed = false;
         while let Some((Unacknowledged { packet_id, refused }, outcome)) = publishing.window.pop_settled() {
-            publishing.identifiers.remove(&packet_id);
+            publishing.identifiers.remove(packet_id);
             outcomes[outcome as usize] += 1;
             let Some(reason) = acknowledgement(version, refused, outcome) else {
                 failed = true;
@@ -76,7 +76,7 @@ impl Connection {
             }
         }
         if !self.outbox_empty {
-            self.member.session.wake.notify_one();
+            self.member.session.wake.call();
         }
         Ok(())
     }
