@@ -165,7 +165,7 @@ fn bridge(cluster: &Cluster, subject: Subject<'_>, topic: &str, publish: &Publis
     let kafka = cluster.broker.bootstrap();
     match subject {
         Subject::Product => Server::bridge(Under::NOTHING, &kafka, topic, publish),
-        Subject::Floor => Server::floor(&kafka, topic),
+        Subject::Floor => Server::floor(&kafka, topic, publish),
         Subject::Peer(peer) => peer.start(&kafka, topic),
     }
 }

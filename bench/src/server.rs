@@ -102,6 +102,7 @@ impl Server {
         let sink = manifest::sink("events", topic)
             .with("requestMode", if publish.asynchronous { "Async" } else { "Sync" })
             .with("partitionStrategy", "KeyDispatch")
+            .with("linger", format!("{}ms", publish.linger))
             // Longer than any outage here: a device keeps its connection while Kafka is away.
             .with("syncTimeout", "2m");
         let sink = match publish.rule {
@@ -145,8 +146,8 @@ impl Server {
     }
 
     /// The floor.
-    pub(crate) fn floor(kafka: &str, topic: &str) -> Result<Self> {
-        Self::own(&["floor", "--kafka", kafka, "--topic", topic])
+    pub(crate) fn floor(kafka: &str, topic: &str, publish: &Publish) -> Result<Self> {
+        Self::own(&["floor", "--kafka", kafka, "--topic", topic, "--linger", &publish.linger.to_string()])
     }
 
     /// The null server.

@@ -43,6 +43,8 @@ pub(crate) struct Publish {
     pub(crate) rule: Rule,
     /// PUBACK when the record is in the memory buffer, not when Kafka has it.
     pub(crate) asynchronous: bool,
+    /// Milliseconds that a batch may wait to fill, here and in the floor.
+    pub(crate) linger: u32,
     /// Whether the floor carries the same messages.
     pub(crate) floor: bool,
 }
@@ -87,6 +89,7 @@ const PUBLISH: Publish = Publish {
     tls: false,
     rule: Rule::Payload,
     asynchronous: false,
+    linger: 5,
     floor: true,
 };
 
@@ -96,6 +99,12 @@ pub(crate) const SHAPES: &[Shape] = &[
     publish("S1-event", "S1, the whole event as JSON in Kafka", Publish { rule: Rule::Event, ..PUBLISH }, None),
     publish("S2", "500 connections × window 1", Publish { devices: 500, window: 1, ..PUBLISH }, Some(Goal::Floor(1.2))),
     publish("S3", "one device, window 1000", Publish { devices: 1, window: 1000, ..PUBLISH }, Some(Goal::Floor(1.5))),
+    publish(
+        "S3-at-once",
+        "S3, batches do not wait to fill",
+        Publish { devices: 1, window: 1000, linger: 0, ..PUBLISH },
+        None,
+    ),
     publish(
         "S4",
         "10,000 idle connections and 1,000 messages/s",
@@ -141,6 +150,12 @@ pub(crate) const SHAPES: &[Shape] = &[
     Shape { name: "S13-100", what: "Kafka to 100 subscribers", load: Load::Source(100), goal: None },
     publish("S14", "S1, acknowledged from the memory buffer", Publish { asynchronous: true, ..PUBLISH }, None),
     publish("S15", "latency at 5,000 messages/s", Publish { rate: Some(5000), ..PUBLISH }, Some(Goal::Latency(2.0))),
+    publish(
+        "S15-at-once",
+        "S15, batches do not wait to fill",
+        Publish { rate: Some(5000), linger: 0, ..PUBLISH },
+        Some(Goal::Latency(2.0)),
+    ),
     Shape {
         name: "S16",
         what: "first acknowledgement after Kafka's return",

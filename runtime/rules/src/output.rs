@@ -106,7 +106,8 @@ impl<'e> Everything<'e> {
             Some(Column::Payload) => Cow::Borrowed(self.event.payload()),
             Some(column) => match self.event.kept(column) {
                 Some(kept) => Cow::Borrowed(kept),
-                None => Cow::Owned(self.event.column(column)),
+                // Not kept for others: most columns are read by one template.
+                None => Cow::Owned(self.event.columns().get(column)),
             },
             None => Cow::Owned(self.event.columns().get_named(name)),
         };

@@ -1,5 +1,6 @@
 //! From a rule's output to a record: topic, key, value, timestamp and what chooses the partition.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ impl Writing {
     }
 
     /// The Kafka topic and the record that an output becomes. `Err` says why there can be none.
-    pub(super) fn render(&self, output: Output<'_>, origin: Origin<'_>) -> Result<(ByteString, Record), String> {
+    pub(super) fn render(&self, output: Output<'_>, origin: Origin<'_>) -> Result<(Cow<'_, str>, Record), String> {
         let mut scratch = SCRATCH.take();
         let rendered = self.render_with(&mut scratch, output, origin);
         SCRATCH.set(scratch);
@@ -93,7 +94,7 @@ impl Writing {
         scratch: &mut Scratch,
         output: Output<'_>,
         origin: Origin<'_>,
-    ) -> Result<(ByteString, Record), String> {
+    ) -> Result<(Cow<'_, str>, Record), String> {
         let Scratch { key, value, text } = scratch;
         for buffer in [&mut *key, value, text] {
             buffer.clear();
@@ -110,7 +111,7 @@ impl Writing {
         };
         let record = Record::new(key, value, timestamp, spread.map(murmur2));
         let topic = match &self.topic {
-            Topic::Fixed(name) => name.clone(),
+            Topic::Fixed(name) => Cow::Borrowed(&**name),
             Topic::Template(template) => {
                 text.clear();
                 template
@@ -119,7 +120,7 @@ impl Writing {
                     .map_err(|error| format!("topic: {error}"))?;
                 let name = std::str::from_utf8(text).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
                 legal_topic(name)?;
-                ByteString::from(name)
+                Cow::Owned(name.to_owned())
             }
         };
         Ok((topic, record))
