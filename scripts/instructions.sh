@@ -19,8 +19,10 @@ die() {
 [ "$(uname -m)" = x86_64 ] || die "the figures in $figures are those of x86_64, this machine is $(uname -m)"
 tests/environment/packages.sh valgrind jq
 
-# The whole workspace, so that the compiled dependencies are those of every other release build.
-program=$(cargo bench --workspace --bench instructions --no-run --message-format=json |
+# As the images' programs are built (build-static.sh), so that what is compiled for one serves the other.
+export RUSTFLAGS="-C target-feature=+crt-static"
+program=$(cargo bench --locked --workspace --target x86_64-unknown-linux-gnu --bench instructions --no-run \
+    --message-format=json |
     jq -r 'select(.reason == "compiler-artifact" and .target.name == "instructions") | .executable')
 [ -x "$program" ] || die "cargo built no program"
 

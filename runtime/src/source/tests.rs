@@ -365,3 +365,35 @@ async fn everything_the_resource_allows_is_taken_by_librdkafka() {
         source.unwrap().stop(Instant::now()).await;
     }
 }
+
+/// Takes responsibility for nothing.
+struct Count(AtomicI64);
+
+impl Handler for Count {
+    fn handle(&self, _: &Record, tracker: &mut Tracker<'_>) -> Result<(), String> {
+        tracker.settle(Outcome::Safe);
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// librdkafka fetches no more while enough records wait, and looks again after a second unless it is told otherwise: then
+/// a Source takes some thousand records a second, whatever the machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_of_the_client_does_not_hold_up_a_source() {
+    const RECORDS: i64 = 12_000;
+    let kafka = kafka(1).await;
+    produce(&kafka, 0, (0..RECORDS).map(|number| format!("{number:0350}"))).await;
+    let handler = Arc::new(Count(AtomicI64::new(0)));
+    let count = || handler.0.load(std::sync::atomic::Ordering::Relaxed);
+    let mut settings = settings(&kafka, "a");
+    // About a thousand of them.
+    settings.max_fetch_bytes = 350_000;
+    let source = Source::start_with(settings, Arc::clone(&handler) as Arc<dyn Handler>).unwrap();
+    eventually("the first record", async || count() > 0).await;
+    let first = Instant::now();
+    eventually("all records", async || count() == RECORDS).await;
+    let taken = first.elapsed();
+    assert!(taken < Duration::from_secs(4), "{RECORDS} records took {taken:?}");
+    assert_eq!(source.stop(soon()).await, Left::default());
+}

@@ -162,3 +162,24 @@ fn rules_see_all_columns_of_a_record_without_an_mqtt_topic() {
     assert_eq!((name.as_str(), topic.as_str()), ("commands", "commands"));
     insta::assert_snapshot!(columns, @r#"{"topic":"commands","key":"car-7","value":"{\"do\":\"stop\"}","headers":{"site":"y","empty":null},"offset":42,"ts":1700000000000,"ts_type":"create","event":"$bridges/kafka_consumer:commands","timestamp":1700000000500}"#);
 }
+
+#[test]
+fn bytes_that_columns_lend_are_those_that_their_values_print() {
+    let event = Text::constant("$bridges/kafka_consumer:commands");
+    let without = Record { key: None, value: None, ..record() };
+    let mut lent = 0;
+    for record in [record(), without, Record { value: Some(Bytes::from_static(b"\xff\0")), ..record() }] {
+        for encoding in [Encoding::None, Encoding::Base64] {
+            let columns = RecordColumns::new(&record, &event, Encodings { key: encoding, value: encoding });
+            for &column in Column::ALL {
+                let Some(bytes) = columns.bytes(column) else { continue };
+                let mut printed = Vec::new();
+                isthmus_rules::template::write_text(&columns.get(column), &mut printed);
+                assert_eq!(printed, bytes, "{column:?}");
+                lent += 1;
+            }
+        }
+    }
+    // The topic of each of the six, and twice key and value.
+    assert_eq!(lent, 10);
+}
