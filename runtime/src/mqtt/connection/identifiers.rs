@@ -1,7 +1,8 @@
 //! The packet identifiers of a client that are in use.
 
-/// As many are kept in a list, which is quicker for the few of most clients; beyond it is a bit for each that there is.
-const LISTED: usize = 16;
+/// As many are kept in a list, which is small and quick for the few of most clients; beyond it is a bit for each that there
+/// is, 8 KiB.
+pub(super) const LISTED: usize = 32;
 const WORDS: usize = (u16::MAX as usize + 1) / 64;
 
 /// A set of packet identifiers. Nearly always the first that was added is the first to go.
@@ -61,7 +62,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set(steps in prop::collection::vec((any::<bool>(), 0..40_u16, any::<bool>()), 0..200)) {
+        fn is_a_set(steps in prop::collection::vec((any::<bool>(), 0..80_u16, any::<bool>()), 0..400)) {
             let (mut identifiers, mut model) = (Identifiers::default(), HashSet::new());
             for (adds, near, far) in steps {
                 let identifier = if far { u16::MAX - near } else { near };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::closing::Cause;
 use super::incoming::Unacknowledged;
-use super::{Connection, OUT_LIMIT};
+use super::{Connection, OUT_LIMIT, identifiers};
 use crate::message::{QoS, now_millis};
 use crate::mqtt::codec::{self, ReasonCode, Version};
 use crate::mqtt::counters::Dropped;
@@ -16,8 +16,8 @@ use crate::receipt::Outcome;
 const FETCH: usize = 32;
 /// Fetches of one step; then other connections of the thread have their turn.
 const ROUNDS: usize = 64;
-/// A window that once held more gives its memory back when it is empty.
-const KEPT_WINDOW: usize = 32;
+/// A window that once held more gives its memory back when it is empty, and with it the bits of its identifiers.
+const KEPT_WINDOW: usize = identifiers::LISTED;
 
 thread_local! {
     static FETCHED: Cell<Vec<Delivery>> = Cell::default();
