@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use serde::Deserialize;
 
 use super::{METADATA_TIMEOUT, RecordError};
@@ -39,7 +39,7 @@ pub(super) fn bootstrap_servers(admin: &str) -> Result<String, RecordError> {
 
 /// The number of partitions of `topic`, or which topics there are instead.
 pub(super) fn partitions(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<impl ConsumerContext>,
     bootstrap_servers: &str,
     topic: &str,
 ) -> Result<Vec<i32>, RecordError> {

@@ -6,7 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -81,7 +83,22 @@ impl Read {
     }
 }
 
-fn consumer(bootstrap_servers: &str) -> Result<BaseConsumer, KafkaError> {
+/// What the client says of its connections is for the one who digs; that a partition has ended is no error at all.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log("record-read", level, facility, message);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+fn consumer(bootstrap_servers: &str) -> Result<BaseConsumer<Quiet>, KafkaError> {
     client::base(bootstrap_servers, "record-read")
         // librdkafka asks for a group name to assign partitions; the group is never joined.
         .set("group.id", "isthmus-record-read")
@@ -90,7 +107,7 @@ fn consumer(bootstrap_servers: &str) -> Result<BaseConsumer, KafkaError> {
         .set("allow.auto.create.topics", "false")
         // The embedded broker answers a fetch that found nothing only when its time is over.
         .set("fetch.wait.max.ms", "50")
-        .create()
+        .create_with_context(Quiet)
 }
 
 fn is_passing(error: &KafkaError) -> bool {

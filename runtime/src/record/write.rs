@@ -49,7 +49,11 @@ struct Delivered {
     failure: Option<KafkaError>,
 }
 
-impl ClientContext for Answers {}
+impl ClientContext for Answers {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
 
 impl ProducerContext for Answers {
     type DeliveryOpaque = ();
