@@ -111,8 +111,9 @@ impl Plan {
             }
             return Ok(Rows::NoMatch);
         }
-        if let ([Item::All], true) = (items.list.as_slice(), self.condition_first || self.condition.is_none()) {
-            // Nothing is built: what the event holds needs no check.
+        if let [Item::All] = items.list.as_slice() {
+            // Nothing is built: what the event holds needs no check. Nor has WHERE waited for it: it reads no alias.
+            debug_assert!(self.condition_first || self.condition.is_none());
             return Ok(Rows::Event(Everything::new(event, env.rule_id)));
         }
         let row = project(items, event, None, env).map_err(|raised| raised.within(Part::Select))?;

@@ -153,8 +153,8 @@ impl Template {
         }
     }
 
-    /// Renders over an output of a rule, or another row, into `out`, which keeps what it had. Texts and bytes are printed as they are, numbers and
-    /// booleans as text, lists and maps as JSON. On an error `out` is as before.
+    /// Renders over an output of a rule, or another row, into `out`, which keeps what it had. Texts and bytes are printed as
+    /// they are, numbers and booleans as text, lists and maps as JSON. On an error `out` is as before.
     pub fn render<'o>(
         &self,
         output: impl Into<Output<'o>>,

@@ -10,7 +10,7 @@ use isthmus_rules::limits::{
     MAX_VALUE_DEPTH,
 };
 use isthmus_rules::{
-    Environment, Event, FixedHost, Host, Limits, MapColumns, Rows, Rule, Severity, Template, TemplateKind,
+    Environment, Event, FixedHost, Host, Limits, MapColumns, Rule, Severity, Template, TemplateKind, Value,
 };
 use serde_json::json;
 
@@ -20,30 +20,30 @@ fn run_with(
     payload: &serde_json::Value,
     host: &FixedHost,
     limits: &Limits,
-) -> Result<Rows<'static>, String> {
+) -> Result<Option<Value>, String> {
     let compiled = Rule::compile(sql).map_err(|findings| findings[0].message.clone())?;
     let columns = MapColumns::from_json(&json!({"topic": "t", "payload": payload})).unwrap();
     let id = "limits".into();
     let mut env = Environment::new(host, limits, &id);
     let event = Event::new(&columns);
-    compiled.rule.evaluate(&event, &mut env).map(Rows::into_owned).map_err(|error| error.message)
+    compiled.rule.evaluate(&event, &mut env).map(|rows| rows.to_value()).map_err(|error| error.message)
 }
 
-fn run(sql: &str) -> Result<Rows<'static>, String> {
+fn run(sql: &str) -> Result<Option<Value>, String> {
     run_with(sql, &json!("{}"), &FixedHost::default(), &Limits::default())
 }
 
-fn select(expression: &str) -> Result<Rows<'static>, String> {
+fn select(expression: &str) -> Result<Option<Value>, String> {
     run(&format!("SELECT {expression} AS r FROM \"t\""))
 }
 
 #[track_caller]
-fn passes(result: &Result<Rows<'static>, String>) {
+fn passes(result: &Result<Option<Value>, String>) {
     assert!(result.is_ok(), "{}", result.as_ref().unwrap_err());
 }
 
 #[track_caller]
-fn raises(result: Result<Rows<'static>, String>, message: &str) {
+fn raises(result: Result<Option<Value>, String>, message: &str) {
     let error = result.err().unwrap_or_default();
     assert!(error.contains(message), "`{error}` instead of `{message}`");
 }
