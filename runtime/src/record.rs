@@ -11,10 +11,14 @@ use std::io;
 use std::time::Duration;
 
 use clap::Subcommand;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
 pub use self::read::Read;
 pub use self::write::Write;
+use crate::kafka::client;
 
 /// How long Kafka may take to say which topics there are.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
@@ -104,6 +108,21 @@ pub enum RecordError {
 fn known(topics: &[String]) -> String {
     if topics.is_empty() { "it has none yet".to_owned() } else { format!("it has: {}", topics.join(", ")) }
 }
+
+/// What a client says of its connections is for the one who digs; that a partition has ended is no error at all.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log("record", level, facility, message);
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 /// Does what the command line asks for; lines go to standard output.
 pub fn run(args: Args) -> Result<(), RecordError> {

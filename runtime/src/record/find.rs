@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Deserialize;
 
-use super::{METADATA_TIMEOUT, RecordError};
+use super::{METADATA_TIMEOUT, Quiet, RecordError};
 
 /// The admin port is on this machine: it answers at once or not at all.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,7 +39,7 @@ pub(super) fn bootstrap_servers(admin: &str) -> Result<String, RecordError> {
 
 /// The number of partitions of `topic`, or which topics there are instead.
 pub(super) fn partitions(
-    consumer: &BaseConsumer<impl ConsumerContext>,
+    consumer: &BaseConsumer<Quiet>,
     bootstrap_servers: &str,
     topic: &str,
 ) -> Result<Vec<i32>, RecordError> {

@@ -6,14 +6,12 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{RecordError, find};
+use super::{Quiet, RecordError, find};
 use crate::kafka::client;
 
 /// How many bytes of a key or value that is not text are shown.
@@ -82,21 +80,6 @@ impl Read {
         out.flush()
     }
 }
-
-/// What the client says of its connections is for the one who digs; that a partition has ended is no error at all.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log("record-read", level, facility, message);
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 fn consumer(bootstrap_servers: &str) -> Result<BaseConsumer<Quiet>, KafkaError> {
     client::base(bootstrap_servers, "record-read")

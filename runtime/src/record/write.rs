@@ -4,12 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rdkafka::client::ClientContext;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::{RecordError, find};
+use super::{Quiet, RecordError, find};
 use crate::kafka::client;
 
 /// How long Kafka may take to acknowledge everything.
@@ -51,7 +52,11 @@ struct Delivered {
 
 impl ClientContext for Answers {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
+        Quiet.error(error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Quiet.log(level, facility, message);
     }
 }
 
@@ -78,7 +83,7 @@ impl Write {
         out: &mut impl io::Write,
     ) -> Result<(), RecordError> {
         let failed = |source| RecordError::Write { topic: self.topic.clone(), source };
-        let looking = client::base(bootstrap_servers, "record-write").create().map_err(failed)?;
+        let looking = client::base(bootstrap_servers, "record-write").create_with_context(Quiet).map_err(failed)?;
         find::partitions(&looking, bootstrap_servers, &self.topic)?;
         let producer: BaseProducer<Answers> = client::base(bootstrap_servers, "record-write")
             // As Java clients choose partitions by key.
