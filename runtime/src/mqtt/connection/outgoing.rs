@@ -14,7 +14,7 @@ use crate::receipt::Outcome;
 
 /// Deliveries fetched under one lock of the outbox.
 const FETCH: usize = 32;
-/// Fetches of one step; then other connections of the thread have their turn.
+/// Fetches of one step; then what else woke the task has its turn.
 const ROUNDS: usize = 64;
 /// A window that once held more gives its memory back when it is empty, and with it the bits of its identifiers.
 const KEPT_WINDOW: usize = identifiers::LISTED;
