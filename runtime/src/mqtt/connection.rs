@@ -75,9 +75,19 @@ struct Connection {
     /// Bytes of the largest packet that the client takes.
     maximum_packet_size: Option<u32>,
     session_wanted: bool,
-    /// The outbox was found empty: nothing to fetch before the next wake.
-    outbox_empty: bool,
+    outbox: Outbox,
     draining: bool,
+}
+
+/// What the task knows of its session's queue of deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outbox {
+    /// Found empty: nothing to fetch before the next wake.
+    Empty,
+    /// May hold deliveries; those that are left wait for the client.
+    Filled,
+    /// Holds more than a step may send: goes on when everybody else of this thread has had a turn.
+    TurnOver,
 }
 
 /// What woke the task.
@@ -92,6 +102,8 @@ enum Event {
     /// Receipts of the client's publications were resolved.
     Settled,
     Deadline,
+    /// It is the connection's turn again to send deliveries.
+    Turn,
 }
 
 impl Connection {
@@ -113,7 +125,7 @@ impl Connection {
             timer: None,
             maximum_packet_size,
             session_wanted,
-            outbox_empty: false,
+            outbox: Outbox::Filled,
             draining: false,
         }
     }
@@ -125,6 +137,9 @@ impl Connection {
         loop {
             if let Err(cause) = step {
                 return cause;
+            }
+            if self.outbox == Outbox::TurnOver {
+                tokio::task::yield_now().await;
             }
             let event = self.next_event().await;
             step = self.step(event);
@@ -147,9 +162,9 @@ impl Connection {
                 self.process(buffer, now)?;
             }
             Event::Lost(error) => return Err(Cause::Lost(error)),
-            Event::Writable => {}
+            Event::Writable | Event::Turn => {}
             Event::Woken => {
-                self.outbox_empty = false;
+                self.outbox = Outbox::Filled;
                 match self.member.session.requested_end() {
                     Some(End::ShuttingDown) => self.draining = true,
                     Some(end) => return Err(Cause::End(end)),
@@ -211,7 +226,7 @@ impl Connection {
 
     async fn next_event(&mut self) -> Event {
         let may_read = self.may_process() && self.out.len() < OUT_LIMIT;
-        let Self { stream, member, tail, out, publishing, timer, .. } = self;
+        let Self { stream, member, tail, out, publishing, timer, outbox, .. } = self;
         let inbox = publishing.as_ref().map(|publishing| publishing.window.inbox());
         poll_fn(|context| {
             if inbox.is_some_and(|inbox| inbox.poll_resolved(context).is_ready()) {
@@ -231,17 +246,18 @@ impl Connection {
                     Poll::Pending => {}
                 }
             }
-            if !may_read {
-                return Poll::Pending;
+            if may_read && let Poll::Ready(received) = buffers::poll_receive(stream, tail, context) {
+                return Poll::Ready(match received {
+                    Ok((_, 0)) => Event::Lost(None),
+                    Ok((buffer, count)) => {
+                        member.broker.counters().bytes_received.add(count as u64);
+                        Event::Received(buffer)
+                    }
+                    Err(error) => Event::Lost(Some(error)),
+                });
             }
-            buffers::poll_receive(stream, tail, context).map(|received| match received {
-                Ok((_, 0)) => Event::Lost(None),
-                Ok((buffer, count)) => {
-                    member.broker.counters().bytes_received.add(count as u64);
-                    Event::Received(buffer)
-                }
-                Err(error) => Event::Lost(Some(error)),
-            })
+            // Last: the client is heard also while there is always something to send to it.
+            if *outbox == Outbox::TurnOver { Poll::Ready(Event::Turn) } else { Poll::Pending }
         })
         .await
     }
@@ -277,10 +293,16 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
     use crate::ingress::Route;
-    use crate::mqtt::session::Session;
+    use crate::message::{Publisher, QoS};
+    use crate::mqtt::codec::Encodings;
+    use crate::mqtt::session::{Enqueued, Session};
     use crate::mqtt::subscriptions::Subscriptions;
     use crate::receipt::Tracker;
 
@@ -288,6 +310,66 @@ mod tests {
 
     impl Route for Nowhere {
         fn publish(&self, _: &Message, _: Option<&mut Tracker<'_>>) {}
+    }
+
+    /// A connection of MQTT 3.1.1 that has nothing to say yet, and its client.
+    async fn connection(queued: usize) -> (Connection, TcpStream) {
+        let broker = Broker::start(Settings::default(), Arc::new(Subscriptions::new()), Arc::new(Nowhere));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let publisher = Arc::new(Publisher { client_id: "a".into(), username: None, peer: None });
+        let admission = Admission {
+            session: Arc::new(Session::new(0, codec::Version::V311, publisher, 0, queued, 0)),
+            will: None,
+            inflight_limit: 1,
+            maximum_packet_size: None,
+            session_wanted: false,
+            connack: BytesMut::new(),
+        };
+        let settings = broker.settings();
+        (Connection::new(Stream::Plain(socket), broker, settings, admission, BytesMut::new()), client)
+    }
+
+    #[tokio::test]
+    async fn a_full_outbox_gives_way_to_other_tasks_and_to_what_the_client_says() {
+        const STEP: usize = outgoing::ROUNDS * outgoing::FETCH;
+        const PING: [u8; 2] = [0xC0, 0];
+        // All of it fits into the socket's buffers.
+        const QUEUED: usize = 3 * STEP + 1;
+        let (mut connection, mut client) = connection(QUEUED).await;
+        let (session, broker) = (Arc::clone(&connection.member.session), Arc::clone(&connection.member.broker));
+        let message = Message {
+            id: MessageIds::new().next(0),
+            topic: "t".into(),
+            payload: Bytes::new(),
+            qos: QoS::AtMostOnce,
+            dup: false,
+            retain: false,
+            publisher: Arc::clone(&session.publisher),
+            properties: None,
+            received_at: 0,
+        };
+        let frames = Encodings::new(&message);
+        let frame = frames.get(session.version, QoS::AtMostOnce).unwrap();
+        for _ in 0..QUEUED {
+            assert_eq!(session.enqueue(frame, None, broker.counters()), Enqueued::Queued);
+        }
+        client.write_all(&PING).await.unwrap();
+        connection.stream.tcp().readable().await.unwrap();
+
+        let sent = || broker.counters().deliveries[0].get() as usize;
+        let received = || broker.counters().bytes_received.get() as usize;
+        let mut serving = Box::pin(connection.serve());
+        let mut turn = || assert!(serving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        turn();
+        assert_eq!((sent(), received()), (STEP, 0), "the first turn");
+        turn();
+        assert_eq!((sent(), received()), (2 * STEP, 0), "the second, with the call of the first delivery");
+        turn();
+        assert_eq!((sent(), received()), (3 * STEP, PING.len()), "the third, with the client's PINGREQ");
+        turn();
+        assert_eq!(sent(), QUEUED, "the last");
     }
 
     /// With the socket's registration, the session and the kernel's side not counted.

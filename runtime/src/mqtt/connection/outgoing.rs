@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::closing::Cause;
 use super::incoming::Unacknowledged;
-use super::{Connection, OUT_LIMIT, identifiers};
+use super::{Connection, OUT_LIMIT, Outbox, identifiers};
 use crate::message::{QoS, now_millis};
 use crate::mqtt::codec::{self, ReasonCode, Version};
 use crate::mqtt::counters::Dropped;
@@ -13,9 +13,9 @@ use crate::mqtt::session::Delivery;
 use crate::receipt::Outcome;
 
 /// Deliveries fetched under one lock of the outbox.
-const FETCH: usize = 32;
-/// Fetches of one step; then what else woke the task has its turn.
-const ROUNDS: usize = 64;
+pub(super) const FETCH: usize = 32;
+/// Fetches of one step; then the other tasks of the thread, and what the client sent, have their turn.
+pub(super) const ROUNDS: usize = 64;
 /// A window that once held more gives its memory back when it is empty, and with it the bits of its identifiers.
 const KEPT_WINDOW: usize = identifiers::LISTED;
 
@@ -53,7 +53,7 @@ impl Connection {
     /// Sends what waits in the outbox, as far as the client's window and its reading allow.
     pub(super) fn send_deliveries(&mut self) -> Result<(), Cause> {
         for _ in 0..ROUNDS {
-            if self.outbox_empty {
+            if self.outbox == Outbox::Empty {
                 return Ok(());
             }
             if self.out.len() >= OUT_LIMIT {
@@ -66,7 +66,8 @@ impl Connection {
             let mut fetched = FETCHED.take();
             let quota = self.member.inflight.quota();
             let room = OUT_LIMIT.saturating_sub(self.out.len());
-            self.outbox_empty = self.member.session.take_deliveries(&mut fetched, FETCH, quota, room);
+            let empty = self.member.session.take_deliveries(&mut fetched, FETCH, quota, room);
+            self.outbox = if empty { Outbox::Empty } else { Outbox::Filled };
             let nothing = fetched.is_empty();
             self.write(&mut fetched);
             FETCHED.set(fetched);
@@ -75,8 +76,8 @@ impl Connection {
                 return Ok(());
             }
         }
-        if !self.outbox_empty {
-            self.member.session.wake.call();
+        if self.outbox == Outbox::Filled {
+            self.outbox = Outbox::TurnOver;
         }
         Ok(())
     }
