@@ -44,7 +44,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kafka: true,
         programs: &["comqtt"],
     },
-    Peer { name: "rmqtt", promise: "in the broker's memory; Kafka later", kafka: true, programs: &["rmqtt"] },
+    Peer { name: "rmqtt", promise: "in the broker's memory; Kafka later, acks=all", kafka: true, programs: &["rmqtt"] },
 ];
 
 impl Peer {
@@ -63,11 +63,6 @@ impl Peer {
 
     /// Why it cannot be run.
     pub(crate) fn missing(&self) -> Option<String> {
-        if self.name == "rmqtt" {
-            return Some(
-                "missing: its set-up is in tests/environment/peers.sh, its configuration is not written yet".into(),
-            );
-        }
         self.programs().err().map(|error| format!("missing: {error:#}"))
     }
 
@@ -161,6 +156,28 @@ template = '{{{{ .Field "value" }}}}'
                 port::free()?
             );
             ("comqtt.yml", text)
+        }
+        "rmqttd" => {
+            command.args(["-f", "rmqtt.toml"]);
+            fs::create_dir(folder.join("plugins"))?;
+            fs::write(
+                folder.join("plugins/rmqtt-bridge-egress-kafka.toml"),
+                format!(
+                    "[[bridges]]\nenable = true\nname = \"bench\"\nservers = \"{kafka}\"\n\
+                     concurrent_client_limit = 1\n[bridges.properties]\n\"acks\" = \"all\"\n\"linger.ms\" = \"5\"\n\
+                     [[bridges.entries]]\nlocal.topic_filter = \"v1/#\"\nremote.topic = \"{topic}\"\n\
+                     remote.queue_timeout = \"1m\"\n"
+                ),
+            )?;
+            let text = format!(
+                "log.to = \"off\"\nrpc.server_addr = \"127.0.0.1:{}\"\nnode.busy.check_enable = false\n\
+                 plugins.dir = \"plugins/\"\nplugins.default_startups = [\"rmqtt-bridge-egress-kafka\"]\n\
+                 plugins.disabled_default_startups = [\"rmqtt-http-api\", \"rmqtt-counter\", \"rmqtt-acl\"]\n\
+                 [listener.tcp.bench]\naddr = \"{address}\"\nallow_anonymous = true\nnodelay = true\nmax_inflight = 65535\n\
+                 max_mqueue_len = 1000000\nmqueue_rate_limit = \"1000000,1s\"\n",
+                port::free()?,
+            );
+            ("rmqtt.toml", text)
         }
         other => bail!("no configuration for {other}"),
     };

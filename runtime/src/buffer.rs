@@ -7,45 +7,33 @@
 //! The figures of row X6 live here, beside the records they count, so that
 //! `matched = success + failed + dropped + queuing + inflight` holds whenever the log is not being changed.
 
+mod segments;
+
 use std::collections::VecDeque;
 
+use self::segments::{Place, Segments};
 use crate::receipt::{Outcome, Receipt, Resolutions};
 
-/// What a record costs beyond its own bytes, roughly: the entry, its allocation.
+/// What a record costs beyond its own bytes, roughly: the entry, and its place with Kafka's client.
 const OVERHEAD: u64 = 96;
 
-/// One Kafka record, ready to be sent. Key and value share one allocation.
-#[derive(Debug)]
-pub struct Record {
-    bytes: Box<[u8]>,
-    key: Option<u32>,
-    has_value: bool,
+/// One Kafka record, ready to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'r> {
+    /// `None` for NULL.
+    pub key: Option<&'r [u8]>,
+    /// `None` for NULL.
+    pub value: Option<&'r [u8]>,
     /// Milliseconds since the epoch.
     pub timestamp: i64,
     /// What chooses the partition: a hash, or nothing for any.
     pub spread: Option<u32>,
 }
 
-impl Record {
-    /// A record with this key and value; `None` is Kafka's NULL.
-    pub fn new(key: Option<&[u8]>, value: Option<&[u8]>, timestamp: i64, spread: Option<u32>) -> Self {
-        let bytes = [key.unwrap_or_default(), value.unwrap_or_default()].concat().into_boxed_slice();
-        Self { bytes, key: key.map(|key| key.len() as u32), has_value: value.is_some(), timestamp, spread }
-    }
-
-    /// The key, `None` for NULL.
-    pub fn key(&self) -> Option<&[u8]> {
-        self.key.map(|length| &self.bytes[..length as usize])
-    }
-
-    /// The value, `None` for NULL.
-    pub fn value(&self) -> Option<&[u8]> {
-        self.has_value.then(|| &self.bytes[self.key.unwrap_or(0) as usize..])
-    }
-
+impl Record<'_> {
     /// Bytes this record takes from the buffer's limits.
     pub fn cost(&self) -> u64 {
-        self.bytes.len() as u64 + OVERHEAD
+        (self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)) as u64 + OVERHEAD
     }
 }
 
@@ -80,15 +68,38 @@ pub enum Report {
     Again,
 }
 
+/// A record in the log.
 #[derive(Debug)]
 struct Entry {
-    record: Record,
-    receipt: Option<Receipt>,
+    /// Key and value, one behind the other.
+    place: Place,
+    /// Length of the key.
+    key: Option<u32>,
+    has_value: bool,
     sent_before: bool,
+    spread: Option<u32>,
+    timestamp: i64,
+    receipt: Option<Receipt>,
 }
 
 impl Entry {
-    fn resolve(self, outcome: Outcome) {
+    fn cost(&self) -> u64 {
+        u64::from(self.place.length) + OVERHEAD
+    }
+
+    fn record<'s>(&self, segments: &'s Segments) -> Record<'s> {
+        let (key, value) = segments.get(self.place).split_at(self.key.unwrap_or(0) as usize);
+        Record {
+            key: self.key.map(|_| key),
+            value: self.has_value.then_some(value),
+            timestamp: self.timestamp,
+            spread: self.spread,
+        }
+    }
+
+    /// It leaves the log.
+    fn resolve(self, segments: &mut Segments, outcome: Outcome) {
+        segments.release(self.place);
         if let Some(receipt) = self.receipt {
             receipt.resolve(outcome);
         }
@@ -135,6 +146,8 @@ impl std::ops::AddAssign for Counters {
 pub struct PartitionLog {
     queued: VecDeque<Entry>,
     inflight: VecDeque<Flight>,
+    /// Keys and values of all of them.
+    segments: Segments,
     /// Position of `inflight[0]`.
     acknowledged: u64,
     bytes: u64,
@@ -148,42 +161,56 @@ pub struct PartitionLog {
 impl PartitionLog {
     /// Appends a record, dropping the oldest queued ones when a limit is reached. Dropped records that
     /// somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one.
-    pub fn append(&mut self, record: Record, receipt: Option<Receipt>, limits: Limits) -> Appended {
+    pub fn append(&mut self, record: Record<'_>, receipt: Option<Receipt>, limits: Limits) -> Appended {
         self.counters.matched += 1;
         let cost = record.cost();
-        let entry = Entry { record, receipt, sent_before: false };
         let fits = |held: u64| held + cost <= limits.partition && held + limits.elsewhere + cost <= limits.total;
         if !fits(self.inflight_bytes) {
             // Dropping all that waits would not make room: nothing that was taken is dropped for it.
             self.counters.queue_full += 1;
-            entry.resolve(Outcome::QuotaExceeded);
+            if let Some(receipt) = receipt {
+                receipt.resolve(Outcome::QuotaExceeded);
+            }
             return Appended::Refused;
         }
         while !fits(self.bytes) {
             let Some(oldest) = self.queued.pop_front() else { break };
-            self.bytes -= oldest.record.cost();
+            self.bytes -= oldest.cost();
             self.counters.queue_full += 1;
-            oldest.resolve(Outcome::QuotaExceeded);
+            oldest.resolve(&mut self.segments, Outcome::QuotaExceeded);
         }
-        self.bytes += cost;
-        self.queued.push_back(entry);
+        self.push(record, receipt);
         Appended::Stored
+    }
+
+    fn push(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
+        let Record { key, value, timestamp, spread } = record;
+        self.bytes += record.cost();
+        self.queued.push_back(Entry {
+            place: self.segments.push(key.unwrap_or_default(), value.unwrap_or_default()),
+            key: key.map(|key| key.len() as u32),
+            has_value: value.is_some(),
+            sent_before: false,
+            spread,
+            timestamp,
+            receipt,
+        });
     }
 
     /// The next record to send while less than `window` bytes are in flight, with its position.
     /// Nothing while records wait to be sent again: those go first, in their place.
-    pub fn next_to_send(&self, window: u64) -> Option<(u64, &Record)> {
+    pub fn next_to_send(&self, window: u64) -> Option<(u64, Record<'_>)> {
         if self.again > 0 || (self.inflight_bytes >= window && self.inflight_bytes > 0) {
             return None;
         }
         let position = self.acknowledged + self.inflight.len() as u64;
-        self.queued.front().map(|entry| (position, &entry.record))
+        self.queued.front().map(|entry| (position, entry.record(&self.segments)))
     }
 
     /// The record that [`PartitionLog::next_to_send`] gave is with Kafka's client now.
     pub fn mark_sent(&mut self) {
         if let Some(mut entry) = self.queued.pop_front() {
-            self.inflight_bytes += entry.record.cost();
+            self.inflight_bytes += entry.cost();
             self.counters.retried += u64::from(entry.sent_before);
             entry.sent_before = true;
             self.unreported += 1;
@@ -194,16 +221,16 @@ impl PartitionLog {
     /// The record that [`PartitionLog::next_to_send`] gave can never be sent.
     pub fn mark_unsendable(&mut self) {
         if let Some(entry) = self.queued.pop_front() {
-            self.bytes -= entry.record.cost();
+            self.bytes -= entry.cost();
             self.counters.failed += 1;
-            entry.resolve(Outcome::Rejected);
+            entry.resolve(&mut self.segments, Outcome::Rejected);
         }
     }
 
     /// Size of the record in flight at `position`.
     pub fn cost_at(&self, position: u64) -> Option<u64> {
         match self.inflight.get(position.checked_sub(self.acknowledged)? as usize)? {
-            Flight::Sent(entry) | Flight::Again(entry) => Some(entry.record.cost()),
+            Flight::Sent(entry) | Flight::Again(entry) => Some(entry.cost()),
             Flight::Done => None,
         }
     }
@@ -225,8 +252,8 @@ impl PartitionLog {
             *flight = Flight::Again(entry);
             self.again += 1;
         } else {
-            self.bytes -= entry.record.cost();
-            self.inflight_bytes -= entry.record.cost();
+            self.bytes -= entry.cost();
+            self.inflight_bytes -= entry.cost();
             let outcome = if report == Report::Delivered {
                 self.counters.success += 1;
                 Outcome::Safe
@@ -234,6 +261,7 @@ impl PartitionLog {
                 self.counters.failed += 1;
                 Outcome::Rejected
             };
+            self.segments.release(entry.place);
             if let Some(receipt) = entry.receipt {
                 resolutions.push(receipt, outcome);
             }
@@ -253,7 +281,7 @@ impl PartitionLog {
         self.acknowledged += self.inflight.len() as u64;
         while let Some(flight) = self.inflight.pop_back() {
             if let Flight::Again(entry) = flight {
-                self.inflight_bytes -= entry.record.cost();
+                self.inflight_bytes -= entry.cost();
                 self.queued.push_front(entry);
             }
         }
@@ -261,18 +289,27 @@ impl PartitionLog {
     }
 
     /// Moves the queued records out, oldest first, as if they had never been here.
-    pub fn take_queued(&mut self) -> impl Iterator<Item = (Record, Option<Receipt>)> + use<> {
-        let queued = std::mem::take(&mut self.queued);
-        self.counters.matched -= queued.len() as u64;
-        self.bytes -= queued.iter().map(|entry| entry.record.cost()).sum::<u64>();
-        queued.into_iter().map(|entry| (entry.record, entry.receipt))
+    pub fn move_queued(&mut self, mut into: impl FnMut(Record<'_>, Option<Receipt>)) {
+        for mut entry in std::mem::take(&mut self.queued) {
+            self.counters.matched -= 1;
+            self.bytes -= entry.cost();
+            into(entry.record(&self.segments), entry.receipt.take());
+            self.segments.release(entry.place);
+        }
     }
 
-    /// Takes in a record that [`PartitionLog::take_queued`] moved out; it was within the limits already.
-    pub fn adopt(&mut self, (record, receipt): (Record, Option<Receipt>)) {
+    /// Takes in a record that [`PartitionLog::move_queued`] moved out; it was within the limits already.
+    pub fn adopt(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
         self.counters.matched += 1;
-        self.bytes += record.cost();
-        self.queued.push_back(Entry { record, receipt, sent_before: false });
+        self.push(record, receipt);
+    }
+
+    /// Gives back the memory that an empty log keeps for the next records.
+    pub fn trim(&mut self) {
+        if self.is_empty() {
+            self.segments.trim();
+            (self.queued, self.inflight) = (VecDeque::new(), VecDeque::new());
+        }
     }
 
     /// Fails what waits: its topic does not exist.
@@ -292,7 +329,7 @@ impl PartitionLog {
         });
         for entry in flying.chain(std::mem::take(&mut self.queued)) {
             self.counters.sink_deleted += 1;
-            entry.resolve(Outcome::Unavailable);
+            entry.resolve(&mut self.segments, Outcome::Unavailable);
         }
         (self.bytes, self.inflight_bytes, self.unreported, self.again) = (0, 0, 0, 0);
     }
@@ -339,12 +376,16 @@ mod tests {
 
     const ROOMY: Limits = Limits { partition: u64::MAX, elsewhere: 0, total: u64::MAX };
 
-    fn record(number: u32) -> Record {
-        Record::new(Some(b"k"), Some(&number.to_be_bytes()), 0, None)
+    /// The cost of each of [`append`]'s records.
+    const COST: u64 = 5 + OVERHEAD;
+
+    fn append(log: &mut PartitionLog, number: u32, receipt: Option<Receipt>, limits: Limits) -> Appended {
+        let value = number.to_be_bytes();
+        log.append(Record { key: Some(b"k"), value: Some(&value), timestamp: 0, spread: None }, receipt, limits)
     }
 
-    fn number(record: &Record) -> u32 {
-        u32::from_be_bytes(record.value().unwrap().try_into().unwrap())
+    fn number(record: Record<'_>) -> u32 {
+        u32::from_be_bytes(record.value.unwrap().try_into().unwrap())
     }
 
     fn send_all(log: &mut PartitionLog, window: u64) -> Vec<(u64, u32)> {
@@ -367,47 +408,49 @@ mod tests {
 
     #[test]
     fn null_and_empty_are_different() {
-        let record = Record::new(None, Some(b""), 0, None);
-        assert_eq!((record.key(), record.value()), (None, Some(&b""[..])));
-        let record = Record::new(Some(b"a"), None, 0, None);
-        assert_eq!((record.key(), record.value()), (Some(&b"a"[..]), None));
+        let mut log = PartitionLog::default();
+        for (key, value) in [(None, Some(&b""[..])), (Some(&b"a"[..]), None)] {
+            log.append(Record { key, value, timestamp: 0, spread: None }, None, ROOMY);
+            let (_, record) = log.next_to_send(u64::MAX).unwrap();
+            assert_eq!((record.key, record.value), (key, value));
+            log.mark_sent();
+        }
     }
 
     #[test]
     fn a_full_buffer_drops_its_oldest_and_never_what_is_in_flight() {
-        let cost = record(0).cost();
-        let limits = Limits { partition: 3 * cost, elsewhere: 0, total: u64::MAX };
+        let limits = Limits { partition: 3 * COST, elsewhere: 0, total: u64::MAX };
         let mut log = PartitionLog::default();
         let mut window = Window::for_publisher();
         for n in 0..2 {
-            log.append(record(n), None, limits);
+            append(&mut log, n, None, limits);
         }
-        assert_eq!(send_all(&mut log, cost), [(0, 0)]);
+        assert_eq!(send_all(&mut log, COST), [(0, 0)]);
         window.track(Instant::now(), "dropped", |tracker| {
-            assert_eq!(log.append(record(2), Some(tracker.receipt()), limits), Appended::Stored);
+            assert_eq!(append(&mut log, 2, Some(tracker.receipt()), limits), Appended::Stored);
         });
-        log.append(record(3), None, limits);
-        log.append(record(4), None, limits);
+        append(&mut log, 3, None, limits);
+        append(&mut log, 4, None, limits);
         window.collect();
         assert_eq!(window.pop_settled(), Some(("dropped", Outcome::QuotaExceeded)));
         assert_eq!(log.counters().queue_full, 2);
         report(&mut log, 0, Report::Delivered);
         assert_eq!(send_all(&mut log, u64::MAX), [(1, 3), (2, 4)]);
-        assert_eq!(log.append(record(5), None, Limits { partition: cost, ..limits }), Appended::Refused);
+        assert_eq!(append(&mut log, 5, None, Limits { partition: COST, ..limits }), Appended::Refused);
         assert!(balanced(&log));
     }
 
     #[test]
     fn a_record_that_can_never_fit_drops_nobody() {
-        let limits = Limits { partition: 10 * record(0).cost(), elsewhere: 0, total: u64::MAX };
+        let limits = Limits { partition: 10 * COST, elsewhere: 0, total: u64::MAX };
         let mut log = PartitionLog::default();
         for n in 0..8 {
-            log.append(record(n), None, limits);
+            append(&mut log, n, None, limits);
         }
-        let huge = Record::new(None, Some(&[0; 10_000]), 0, None);
+        let huge = Record { key: None, value: Some(&[0; 10_000]), timestamp: 0, spread: None };
         assert_eq!(log.append(huge, None, limits), Appended::Refused);
         let crowded = Limits { elsewhere: u64::MAX / 2, total: u64::MAX / 2, ..limits };
-        assert_eq!(log.append(record(9), None, crowded), Appended::Refused);
+        assert_eq!(append(&mut log, 9, None, crowded), Appended::Refused);
         assert_eq!((log.queuing(), log.counters().queue_full), (8, 2));
         assert!(balanced(&log));
     }
@@ -416,10 +459,9 @@ mod tests {
     fn records_to_be_sent_again_keep_their_place() {
         let mut log = PartitionLog::default();
         for n in 0..4 {
-            log.append(record(n), None, ROOMY);
+            append(&mut log, n, None, ROOMY);
         }
-        let cost = record(0).cost();
-        assert_eq!(send_all(&mut log, 3 * cost).len(), 3);
+        assert_eq!(send_all(&mut log, 3 * COST).len(), 3);
         report(&mut log, 1, Report::Again);
         assert_eq!(log.next_to_send(u64::MAX).map(|(position, _)| position), None);
         report(&mut log, 0, Report::Again);
@@ -433,14 +475,13 @@ mod tests {
     proptest! {
         #[test]
         fn figures_add_up_and_order_holds(steps in proptest::collection::vec((0u8..6, 0u64..8), 1..200)) {
-            let cost = record(0).cost();
-            let limits = Limits { partition: 10 * cost, elsewhere: 0, total: u64::MAX };
+                let limits = Limits { partition: 10 * COST, elsewhere: 0, total: u64::MAX };
             let mut log = PartitionLog::default();
             let (mut appended, mut delivered, mut unreported) = (0, Vec::new(), Vec::new());
             for (step, pick) in steps {
                 match step {
-                    0 | 1 => { log.append(record(appended), None, limits); appended += 1; }
-                    2 => unreported.extend(send_all(&mut log, 4 * cost)),
+                    0 | 1 => { append(&mut log, appended, None, limits); appended += 1; }
+                    2 => unreported.extend(send_all(&mut log, 4 * COST)),
                     _ if unreported.is_empty() => {}
                     _ => {
                         let (position, n) = unreported.remove(pick as usize % unreported.len());
@@ -451,7 +492,7 @@ mod tests {
                 }
                 prop_assert!(balanced(&log));
                 prop_assert!(log.bytes() <= limits.partition);
-                prop_assert_eq!(log.bytes(), (log.queuing() + log.inflight()) * cost);
+                prop_assert_eq!(log.bytes(), (log.queuing() + log.inflight()) * COST);
             }
             for (position, _) in unreported { report(&mut log, position, Report::Delivered); }
             while !log.is_empty() {

@@ -29,7 +29,7 @@ use self::core::Core;
 use self::maintenance::ProducerSettings;
 pub use self::writing::Origin;
 use self::writing::Writing;
-use crate::buffer::Appended;
+use crate::buffer::{Appended, Record};
 use crate::kafka::security::Secured;
 use crate::receipt::{Outcome, Tracker};
 use crate::status;
@@ -117,21 +117,25 @@ impl Sink {
         mut tracker: Option<&mut Tracker<'_>>,
     ) -> Result<(), WriteError> {
         let writing = self.writing.load();
-        let (topic, record) = writing.render(output, origin).map_err(|problem| {
+        let mut waits = false;
+        let store = |topic: &str, record: Record<'_>| {
+            let mut receipt = None;
+            if let Some(tracker) = tracker.as_deref_mut() {
+                // A Source can wait: its offset is committed when the record is in Kafka, whatever the mode (row X3).
+                if tracker.waits_for_delivery() {
+                    receipt = Some(tracker.receipt());
+                } else if writing.request_mode == RequestMode::Sync {
+                    receipt = Some(tracker.impatient_receipt(writing.sync_timeout));
+                }
+            }
+            waits = receipt.is_some();
+            self.core.store(topic, record, receipt)
+        };
+        let stored = writing.render(output, origin, store).map_err(|problem| {
             self.core.count_failed();
             WriteError::Rejected { sink: self.core.name.clone(), problem }
         })?;
-        let mut receipt = None;
-        if let Some(tracker) = tracker.as_deref_mut() {
-            // A Source can wait: its offset is committed when the record is in Kafka, whatever the mode (row X3).
-            if tracker.waits_for_delivery() {
-                receipt = Some(tracker.receipt());
-            } else if writing.request_mode == RequestMode::Sync {
-                receipt = Some(tracker.impatient_receipt(writing.sync_timeout));
-            }
-        }
-        let waits = receipt.is_some();
-        match self.core.store(&topic, record, receipt) {
+        match stored {
             Appended::Stored => {
                 if let Some(tracker) = tracker.filter(|_| !waits) {
                     tracker.settle(Outcome::Safe);

@@ -181,12 +181,12 @@ impl Producer {
     }
 
     /// Hands a record to the producer. The answer comes through [`Deliveries::delivered`].
-    pub fn send(&self, topic: &str, partition: i32, record: &Record, token: Token) -> Result<(), SendError> {
+    pub fn send(&self, topic: &str, partition: i32, record: Record<'_>, token: Token) -> Result<(), SendError> {
         let message: BaseRecord<'_, [u8], [u8], usize> = BaseRecord {
             topic,
             partition: Some(partition),
-            payload: record.value(),
-            key: record.key(),
+            payload: record.value,
+            key: record.key,
             timestamp: Some(record.timestamp),
             headers: None,
             delivery_opaque: token.pack(),

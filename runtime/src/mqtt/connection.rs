@@ -147,17 +147,17 @@ impl Connection {
     }
 
     fn begin(&mut self) -> Result<(), Cause> {
-        let (now, first) = (Instant::now(), std::mem::take(&mut self.tail));
-        self.process(first, now)?;
-        self.finish_step(now)
+        let first = std::mem::take(&mut self.tail);
+        self.process(first, Instant::now())?;
+        self.finish_step()
     }
 
     fn step(&mut self, event: Event) -> Result<(), Cause> {
-        // Read once for all that happens in a step.
-        let now = Instant::now();
         buffers::borrow_write(&mut self.out);
         match event {
             Event::Received(buffer) => {
+                // Read once for all that the buffer brings.
+                let now = Instant::now();
                 self.member.session.heard(self.member.broker.clock(now));
                 self.process(buffer, now)?;
             }
@@ -171,30 +171,36 @@ impl Connection {
                     None => {}
                 }
             }
-            Event::Settled | Event::Deadline => self.settle(now)?,
+            Event::Settled => self.settle()?,
+            Event::Deadline => {
+                if let Some(publishing) = &mut self.publishing {
+                    publishing.window.expire(Instant::now());
+                }
+                self.settle()?;
+            }
         }
         if !self.tail.is_empty() && self.may_process() {
             let waiting = std::mem::take(&mut self.tail);
-            self.process(waiting, now)?;
+            self.process(waiting, Instant::now())?;
         }
-        self.finish_step(now)
+        self.finish_step()
     }
 
     /// Sends what the step produced, sees to the next deadline, and ends a drained connection.
-    fn finish_step(&mut self, now: Instant) -> Result<(), Cause> {
+    fn finish_step(&mut self) -> Result<(), Cause> {
         self.send_deliveries()?;
         self.flush()?;
         buffers::return_write(&mut self.out);
         if self.draining {
             let drained = self.publishing.as_ref().is_none_or(|publishing| publishing.window.is_empty());
-            let over = self.member.broker.drain_deadline().is_none_or(|deadline| deadline <= now);
+            let over = self.member.broker.drain_deadline().is_none_or(|deadline| deadline <= Instant::now());
             if drained || over {
                 return Err(Cause::End(End::ShuttingDown));
             }
         }
         self.set_timer();
-        let reading = self.may_process();
-        self.member.session.set_listening(reading, self.member.broker.clock(now));
+        let (reading, Member { session, broker, .. }) = (self.may_process(), &self.member);
+        session.set_listening(reading, || broker.clock(Instant::now()));
         Ok(())
     }
 
@@ -235,10 +241,6 @@ impl Connection {
             if member.session.wake.poll(context).is_ready() {
                 return Poll::Ready(Event::Woken);
             }
-            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready()) {
-                *timer = None;
-                return Poll::Ready(Event::Deadline);
-            }
             if !out.is_empty() || stream.has_unsent() {
                 match stream.poll_writable(context) {
                     Poll::Ready(Ok(())) => return Poll::Ready(Event::Writable),
@@ -255,6 +257,10 @@ impl Connection {
                     }
                     Err(error) => Event::Lost(Some(error)),
                 });
+            }
+            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready()) {
+                *timer = None;
+                return Poll::Ready(Event::Deadline);
             }
             // Last: the client is heard also while there is always something to send to it.
             if *outbox == Outbox::TurnOver { Poll::Ready(Event::Turn) } else { Poll::Pending }

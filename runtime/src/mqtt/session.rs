@@ -142,10 +142,10 @@ impl Session {
         self.last_heard.store(now, Ordering::Relaxed);
     }
 
-    /// Reading from the client stops, or goes on at `now`.
-    pub(super) fn set_listening(&self, listening: bool, now: u32) {
+    /// Reading from the client stops, or goes on: then its silence begins `now`.
+    pub(super) fn set_listening(&self, listening: bool, now: impl FnOnce() -> u32) {
         if self.not_listening.load(Ordering::Relaxed) == listening {
-            self.heard(now);
+            self.heard(now());
             self.not_listening.store(!listening, Ordering::Relaxed);
         }
     }
@@ -280,9 +280,9 @@ mod tests {
     fn nobody_is_silent_without_keep_alive_or_while_not_listened_to() {
         assert!(!session(0, 0).is_silent(2_000_000_000));
         let session = session(1, 0);
-        session.set_listening(false, 1_000);
+        session.set_listening(false, || 1_000);
         assert!(!session.is_silent(60_000));
-        session.set_listening(true, 60_000);
+        session.set_listening(true, || 60_000);
         assert!(!session.is_silent(61_500));
         assert!(session.is_silent(61_501));
     }

@@ -134,13 +134,12 @@ impl Core {
     }
 
     /// Stores a record for `topic` and sends what the window allows.
-    pub(super) fn store(&self, topic: &str, record: Record, receipt: Option<Receipt>) -> Appended {
-        let (mut record, mut receipt) = (record, receipt);
+    pub(super) fn store(&self, topic: &str, record: Record<'_>, mut receipt: Option<Receipt>) -> Appended {
         // Most Sinks have one topic: it need not be looked up.
         if let Some(fixed) = self.fixed.load().as_deref().filter(|fixed| *fixed.name == *topic) {
             match self.store_in(fixed, record, receipt) {
                 Ok(appended) => return appended,
-                Err(returned) => (record, receipt) = returned,
+                Err(returned) => receipt = returned,
             }
         }
         loop {
@@ -161,7 +160,7 @@ impl Core {
             };
             match self.store_in(&topic, record, receipt) {
                 Ok(appended) => return appended,
-                Err(returned) => (record, receipt) = returned,
+                Err(returned) => receipt = returned,
             }
         }
     }
@@ -173,16 +172,16 @@ impl Core {
         settled.failed += 1;
     }
 
-    /// Gives the record back when the topic was evicted meanwhile.
+    /// Gives the receipt back when the topic was evicted meanwhile.
     fn store_in(
         &self,
         topic: &Topic,
-        record: Record,
+        record: Record<'_>,
         receipt: Option<Receipt>,
-    ) -> Result<Appended, (Record, Option<Receipt>)> {
+    ) -> Result<Appended, Option<Receipt>> {
         let state = topic.state.read();
         if state.evicted {
-            return Err((record, receipt));
+            return Err(receipt);
         }
         if state.active == 0 {
             return Ok(self.append(&mut state.unassigned.lock(), record, receipt));
@@ -194,7 +193,7 @@ impl Core {
         Ok(appended)
     }
 
-    fn append(&self, log: &mut PartitionLog, record: Record, receipt: Option<Receipt>) -> Appended {
+    fn append(&self, log: &mut PartitionLog, record: Record<'_>, receipt: Option<Receipt>) -> Appended {
         let before = log.bytes();
         let limits = Limits {
             partition: self.bounds.per_partition.load(Ordering::Relaxed),

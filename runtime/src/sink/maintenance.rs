@@ -150,6 +150,7 @@ pub(super) async fn retire(core: &Arc<Core>, grace: Duration) {
 /// Asks Kafka about the topics that are due and says how long to wait until the next time.
 async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMap<ByteString, Instant>) -> Duration {
     core.forget_old_topics();
+    core.trim();
     let topics = core.all_topics();
     let suspect = core.take_suspicion();
     if asked.len() > topics.len() {

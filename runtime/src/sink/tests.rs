@@ -10,7 +10,6 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::*;
-use crate::buffer::{Appended, Record};
 use crate::kafka::security::Security;
 use crate::receipt::{Outcome, Window};
 use crate::status::LinkState;
@@ -49,9 +48,9 @@ fn plan(topic: &str, cluster: &Cluster) -> document::Sink {
     }
 }
 
-fn record(key: &str, value: &str) -> Record {
+fn record<'r>(key: &'r str, value: &'r str) -> Record<'r> {
     let spread = partitioner::murmur2(key.as_bytes());
-    Record::new(Some(key.as_bytes()), Some(value.as_bytes()), 1, Some(spread))
+    Record { key: Some(key.as_bytes()), value: Some(value.as_bytes()), timestamp: 1, spread: Some(spread) }
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {

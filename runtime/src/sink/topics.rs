@@ -99,6 +99,17 @@ impl Core {
         true
     }
 
+    /// Gives back the memory that empty logs keep for the next records.
+    pub(super) fn trim(&self) {
+        for topic in self.all_topics() {
+            let state = topic.state.read();
+            for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log))
+            {
+                log.lock().trim();
+            }
+        }
+    }
+
     pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
         self.topics.read().values().cloned().collect()
     }
@@ -145,13 +156,12 @@ impl Core {
         for (id, partition) in state.partitions.iter().enumerate() {
             partition.gone.store(id >= state.active, Ordering::Relaxed);
         }
-        let mut waiting: Vec<_> = state.unassigned.lock().take_queued().collect();
-        for gone in &state.partitions[state.active..] {
-            waiting.extend(gone.log.lock().take_queued());
-        }
-        for (record, receipt) in waiting {
-            let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
-            partition.log.lock().adopt((record, receipt));
+        let gone = state.partitions[state.active..].iter().map(|gone| &gone.log);
+        for log in std::iter::once(&state.unassigned).chain(gone) {
+            log.lock().move_queued(|record, receipt| {
+                let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
+                partition.log.lock().adopt(record, receipt);
+            });
         }
         for partition in &state.partitions[..state.active] {
             self.pump(partition, &mut partition.log.lock());

@@ -1,6 +1,5 @@
 //! From a rule's output to a record: topic, key, value, timestamp and what chooses the partition.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -45,7 +44,8 @@ enum Topic {
 struct Scratch {
     key: Vec<u8>,
     value: Vec<u8>,
-    text: Vec<u8>,
+    timestamp: Vec<u8>,
+    topic: Vec<u8>,
 }
 
 thread_local! {
@@ -81,22 +81,27 @@ impl Writing {
         }
     }
 
-    /// The Kafka topic and the record that an output becomes. `Err` says why there can be none.
-    pub(super) fn render(&self, output: Output<'_>, origin: Origin<'_>) -> Result<(Cow<'_, str>, Record), String> {
-        let mut scratch = SCRATCH.take();
-        let rendered = self.render_with(&mut scratch, output, origin);
-        SCRATCH.set(scratch);
-        rendered
-    }
-
-    fn render_with(
+    /// The Kafka topic and the record that an output becomes, handed to `take`. `Err` says why there can be none.
+    pub(super) fn render<R>(
         &self,
-        scratch: &mut Scratch,
         output: Output<'_>,
         origin: Origin<'_>,
-    ) -> Result<(Cow<'_, str>, Record), String> {
-        let Scratch { key, value, text } = scratch;
-        for buffer in [&mut *key, value, text] {
+        take: impl FnOnce(&str, Record<'_>) -> R,
+    ) -> Result<R, String> {
+        let mut scratch = SCRATCH.take();
+        let taken = self.render_with(&mut scratch, output, origin).map(|(topic, record)| take(topic, record));
+        SCRATCH.set(scratch);
+        taken
+    }
+
+    fn render_with<'s>(
+        &'s self,
+        scratch: &'s mut Scratch,
+        output: Output<'_>,
+        origin: Origin<'s>,
+    ) -> Result<(&'s str, Record<'s>), String> {
+        let Scratch { key, value, timestamp: text, topic } = scratch;
+        for buffer in [&mut *key, value, text, topic] {
             buffer.clear();
         }
         // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
@@ -109,21 +114,20 @@ impl Writing {
             PartitionStrategy::MqttTopic => Some(origin.topic.as_bytes()),
             PartitionStrategy::ClientId => Some(origin.client_id.as_bytes()),
         };
-        let record = Record::new(key, value, timestamp, spread.map(murmur2));
         let topic = match &self.topic {
-            Topic::Fixed(name) => Cow::Borrowed(&**name),
+            Topic::Fixed(name) => &**name,
             Topic::Template(template) => {
-                text.clear();
                 template
-                    .render(output, MissingPolicy::Error, text)
+                    .render(output, MissingPolicy::Error, topic)
                     .map(drop)
                     .map_err(|error| format!("topic: {error}"))?;
-                let name = std::str::from_utf8(text).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
+                let name =
+                    std::str::from_utf8(topic).map_err(|_| "the rendered topic is not valid UTF-8".to_owned())?;
                 legal_topic(name)?;
-                Cow::Owned(name.to_owned())
+                name
             }
         };
-        Ok((topic, record))
+        Ok((topic, Record { key, value, timestamp, spread: spread.map(murmur2) }))
     }
 }
 

@@ -71,7 +71,7 @@ impl Connection {
         }
         let needed = result?;
         buffers::keep_tail(buffer, &mut self.tail, needed);
-        self.settle(now)
+        self.settle()
     }
 
     fn process_batch(&mut self, buffer: &mut BytesMut, batch: &mut Batch) -> Result<usize, Cause> {
@@ -79,7 +79,7 @@ impl Connection {
         loop {
             if !self.may_process() {
                 // Publications that were settled at once leave room.
-                self.settle(batch.now)?;
+                self.settle()?;
                 if !self.may_process() {
                     return Ok(0);
                 }

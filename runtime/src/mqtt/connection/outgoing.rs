@@ -1,7 +1,6 @@
 //! What a client is sent: acknowledgements of its publications, and deliveries.
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use super::closing::Cause;
 use super::incoming::Unacknowledged;
@@ -25,10 +24,9 @@ thread_local! {
 
 impl Connection {
     /// Answers the publications at the front of the window whose outcome is known, in order (MQTT-4.6.0-2).
-    pub(super) fn settle(&mut self, now: Instant) -> Result<(), Cause> {
+    pub(super) fn settle(&mut self) -> Result<(), Cause> {
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
         publishing.window.collect();
-        publishing.window.expire(now);
         let version = self.member.session.version;
         let mut outcomes = [0u64; 5];
         let mut failed = false;
