@@ -163,7 +163,7 @@ template = '{{{{ .Field "value" }}}}'
             fs::write(
                 folder.join("plugins/rmqtt-bridge-egress-kafka.toml"),
                 format!(
-                    "[[bridges]]\nenable = true\nname = \"bench\"\nservers = \"{kafka}\"\n\
+                    "task_concurrency_limit = 10000\n[[bridges]]\nenable = true\nname = \"bench\"\nservers = \"{kafka}\"\n\
                      concurrent_client_limit = 1\n[bridges.properties]\n\"acks\" = \"all\"\n\"linger.ms\" = \"5\"\n\
                      [[bridges.entries]]\nlocal.topic_filter = \"v1/#\"\nremote.topic = \"{topic}\"\n\
                      remote.queue_timeout = \"1m\"\n"
