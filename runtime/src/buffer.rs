@@ -366,6 +366,14 @@ impl PartitionLog {
 }
 
 #[cfg(test)]
+impl PartitionLog {
+    /// Bytes of memory, but for the queues: their entries.
+    pub fn capacity(&self) -> usize {
+        self.segments.capacity() + self.queued.capacity() + self.inflight.capacity()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::time::Instant;
 
@@ -399,6 +407,26 @@ mod tests {
 
     fn report(log: &mut PartitionLog, position: u64, report: Report) {
         log.report(position, report, &mut Resolutions::default());
+    }
+
+    #[test]
+    fn an_empty_log_gives_its_memory_back_and_others_keep_their_records() {
+        let mut log = PartitionLog::default();
+        for n in 0..1000 {
+            append(&mut log, n, None, ROOMY);
+        }
+        log.trim();
+        let sent = send_all(&mut log, u64::MAX);
+        assert_eq!(sent.iter().map(|&(_, n)| n).collect::<Vec<_>>(), (0..1000).collect::<Vec<_>>());
+        for (position, _) in sent {
+            log.trim();
+            report(&mut log, position, Report::Delivered);
+        }
+        assert!(log.capacity() > 0);
+        log.trim();
+        assert_eq!(log.capacity(), 0);
+        append(&mut log, 7, None, ROOMY);
+        assert_eq!(send_all(&mut log, u64::MAX), [(1000, 7)]);
     }
 
     fn balanced(log: &PartitionLog) -> bool {

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 /// Bytes of the first segment. Each is twice as large as the one before it, up to the largest.
 const SMALLEST: usize = 1024;
 const LARGEST: usize = 64 * 1024;
+/// A larger record has a segment of its own, so that little is left over at the end of the others.
+const SHARING: usize = LARGEST / 8;
 
 /// Where a record's bytes are.
 #[derive(Debug, Clone, Copy)]
@@ -18,13 +20,21 @@ pub(super) struct Place {
     pub(super) length: u32,
 }
 
-/// The segments of one log, oldest first.
+/// The segments of one log.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    all: VecDeque<Segment>,
-    /// One of the largest whose records are gone, for the next.
+    shared: Row,
+    /// Those of one record each.
+    own: Row,
+    /// A shared one of the largest whose records are gone, for the next.
     spare: Vec<u8>,
-    /// Number of the next segment; numbers wrap.
+}
+
+/// Segments in the order in which they were made.
+#[derive(Debug, Default)]
+struct Row {
+    segments: VecDeque<Segment>,
+    /// Number of the next; numbers wrap.
     next: u32,
 }
 
@@ -41,7 +51,28 @@ impl Segments {
     /// Writes a record's bytes, in two parts.
     pub(super) fn push(&mut self, first: &[u8], second: &[u8]) -> Place {
         let length = first.len() + second.len();
-        let segment = self.with_room(length);
+        let segment = if length > SHARING {
+            self.own.add(Vec::with_capacity(length))
+        } else {
+            match self.shared.segments.back() {
+                Some(last) if last.room() >= length => {}
+                last => {
+                    let (size, unused) = last.map_or((0, false), |last| (last.bytes.capacity(), last.held == 0));
+                    if unused {
+                        self.shared.segments.pop_back();
+                    }
+                    let size = (2 * size).clamp(SMALLEST, LARGEST);
+                    let spare = std::mem::take(&mut self.spare);
+                    self.shared.add(if spare.capacity() >= size {
+                        spare
+                    } else {
+                        Vec::with_capacity(size.max(length))
+                    });
+                }
+            }
+            let last = self.shared.segments.len() - 1;
+            &mut self.shared.segments[last]
+        };
         let start = segment.bytes.len();
         segment.bytes.extend_from_slice(first);
         segment.bytes.extend_from_slice(second);
@@ -49,68 +80,78 @@ impl Segments {
         Place { segment: segment.number, start: start as u32, length: length as u32 }
     }
 
-    fn with_room(&mut self, length: usize) -> &mut Segment {
-        let (size, room) =
-            self.all.back().map_or((0, 0), |last| (last.bytes.capacity(), last.bytes.capacity() - last.bytes.len()));
-        if self.all.is_empty() || room < length {
-            self.drop_last_if(|last| last.held == 0);
-            let size = (2 * size).clamp(SMALLEST, LARGEST).max(length);
-            let spare = std::mem::take(&mut self.spare);
-            let bytes = if spare.capacity() >= size { spare } else { Vec::with_capacity(size) };
-            self.all.push_back(Segment { number: self.next, held: 0, bytes });
-            self.next = self.next.wrapping_add(1);
-        }
-        let last = self.all.len() - 1;
-        &mut self.all[last]
-    }
-
     /// The bytes of a record that is there.
     pub(super) fn get(&self, place: Place) -> &[u8] {
+        let row = if place.is_shared() { &self.shared } else { &self.own };
         let start = place.start as usize;
-        self.index(place).map_or(&[], |index| &self.all[index].bytes[start..start + place.length as usize])
+        row.index(place).map_or(&[], |index| &row.segments[index].bytes[start..start + place.length as usize])
     }
 
     /// A record is gone.
     pub(super) fn release(&mut self, place: Place) {
-        let Some(index) = self.index(place) else { return };
-        let segment = &mut self.all[index];
+        let shared = place.is_shared();
+        let row = if shared { &mut self.shared } else { &mut self.own };
+        let Some(index) = row.index(place) else { return };
+        let segment = &mut row.segments[index];
         segment.held -= 1;
         if segment.held > 0 {
             return;
         }
-        segment.bytes.clear();
-        if index + 1 < self.all.len()
-            && let Some(gone) = self.all.remove(index)
-            && gone.bytes.capacity() == LARGEST
+        if shared && index + 1 == row.segments.len() {
+            // The next records begin it anew.
+            row.segments[index].bytes.clear();
+        } else if let Some(mut gone) = row.segments.remove(index)
+            && shared
+            && gone.bytes.capacity() >= LARGEST
         {
+            gone.bytes.clear();
             self.spare = gone.bytes;
         }
-        // Made for one record of its own.
-        self.drop_last_if(|last| last.held == 0 && last.bytes.capacity() > LARGEST);
     }
 
-    fn drop_last_if(&mut self, condition: impl FnOnce(&Segment) -> bool) {
-        if self.all.back().is_some_and(condition) {
-            self.all.pop_back();
-        }
-    }
-
-    /// Gives back the memory that is kept for the next records, when there are none now.
+    /// Gives back the memory that is kept for the next records. There are none now.
     pub(super) fn trim(&mut self) {
-        self.spare = Vec::new();
-        if self.all.iter().all(|segment| segment.held == 0) {
-            self.all = VecDeque::new();
-        }
+        *self = Self::default();
+    }
+}
+
+impl Place {
+    fn is_shared(self) -> bool {
+        self.length as usize <= SHARING
+    }
+}
+
+impl Row {
+    fn add(&mut self, bytes: Vec<u8>) -> &mut Segment {
+        self.segments.push_back(Segment { number: self.next, held: 0, bytes });
+        self.next = self.next.wrapping_add(1);
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
     }
 
-    /// Where its segment is. Those whose records are gone leave gaps in the numbers.
+    /// Where the segment of a record is. Those whose records are gone leave gaps in the numbers.
     fn index(&self, place: Place) -> Option<usize> {
-        let first = self.all.front()?.number;
+        let first = self.segments.front()?.number;
         let distance = place.segment.wrapping_sub(first);
-        match self.all.get(distance as usize) {
+        match self.segments.get(distance as usize) {
             Some(segment) if segment.number == place.segment => Some(distance as usize),
-            _ => self.all.binary_search_by_key(&distance, |segment| segment.number.wrapping_sub(first)).ok(),
+            _ => self.segments.binary_search_by_key(&distance, |segment| segment.number.wrapping_sub(first)).ok(),
         }
+    }
+}
+
+impl Segment {
+    fn room(&self) -> usize {
+        self.bytes.capacity() - self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+impl Segments {
+    /// Bytes of memory.
+    pub(super) fn capacity(&self) -> usize {
+        let of = |row: &Row| row.segments.iter().map(|segment| segment.bytes.capacity()).sum::<usize>();
+        of(&self.shared) + of(&self.own) + self.spare.capacity()
     }
 }
 
@@ -119,34 +160,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn capacity(segments: &Segments) -> usize {
-        segments.all.iter().map(|segment| segment.bytes.capacity()).sum::<usize>() + segments.spare.capacity()
+    /// Segments whose numbers are about to wrap.
+    fn old() -> Segments {
+        let row = || Row { next: u32::MAX - 5, ..Row::default() };
+        Segments { shared: row(), own: row(), spare: Vec::new() }
     }
 
     #[test]
     fn segments_hold_little_more_than_their_records() {
         let mut segments = Segments::default();
-        assert_eq!(capacity(&segments), 0);
-        for count in [1, 3, 1000] {
-            let places: Vec<_> = (0..count).map(|_| segments.push(b"key", &[0; 297])).collect();
-            assert!(capacity(&segments) <= 300 * count + LARGEST + LARGEST / 4, "{}", capacity(&segments));
-            for place in places {
+        for (length, count) in [(1, 1), (300, 1000), (SHARING, 100), (SHARING + 1, 100), (40_000, 30), (1_000_000, 3)] {
+            let value = vec![7; length];
+            let places: Vec<_> =
+                (0..count).map(|_| (segments.push(b"", &value), segments.push(b"key", b"v"))).collect();
+            let held = (length + 4) * count;
+            assert!(segments.capacity() <= held + held / 8 + 2 * LARGEST, "{} for {held}", segments.capacity());
+            for (place, small) in places {
+                assert_eq!(segments.get(place), value);
                 segments.release(place);
+                segments.release(small);
             }
-            assert!(capacity(&segments) <= 2 * LARGEST, "{}", capacity(&segments));
+            assert!(segments.capacity() <= 2 * LARGEST, "{}", segments.capacity());
         }
-        let bytes = vec![1; 1_000_000];
-        let large = segments.push(&[], &bytes);
-        assert_eq!(segments.get(large), bytes);
-        segments.release(large);
-        assert!(capacity(&segments) <= 2 * LARGEST);
         segments.trim();
-        assert_eq!(capacity(&segments), 0);
+        assert_eq!(segments.capacity(), 0);
     }
 
     #[test]
     fn what_stays_at_the_front_holds_only_its_own_segment() {
-        let mut segments = Segments { next: u32::MAX - 20, ..Segments::default() };
+        let mut segments = old();
         let first = segments.push(b"first", b"");
         for number in 0..100_000_u32 {
             let place = segments.push(&number.to_be_bytes(), &[0; 300]);
@@ -154,17 +196,18 @@ mod tests {
             segments.release(place);
         }
         assert_eq!(segments.get(first), b"first");
-        assert!(segments.all.len() <= 2);
+        assert!(segments.shared.segments.len() <= 2);
     }
 
     proptest! {
         #[test]
-        fn every_record_is_what_was_written(steps in proptest::collection::vec((0usize..3000, any::<u8>(), 0usize..10), 1..300)) {
-            let mut segments = Segments { next: u32::MAX - 5, ..Segments::default() };
+        fn every_record_is_what_was_written(steps in proptest::collection::vec((0usize..20_000, any::<u8>(), 0usize..10), 1..300)) {
+            let mut segments = old();
             let mut held = Vec::new();
             for (length, byte, pick) in steps {
-                let bytes = vec![byte; length];
-                let (first, second) = bytes.split_at(length / 3);
+                // Half of them are small.
+                let bytes = vec![byte; if byte < 128 { length % 3000 } else { length }];
+                let (first, second) = bytes.split_at(bytes.len() / 3);
                 held.push((segments.push(first, second), bytes));
                 if pick < 6 {
                     let (place, bytes) = held.remove(pick % held.len());
@@ -176,9 +219,8 @@ mod tests {
                 prop_assert_eq!(segments.get(place), &*bytes);
                 segments.release(place);
             }
-            prop_assert!(capacity(&segments) <= 2 * LARGEST);
-            segments.trim();
-            prop_assert_eq!(capacity(&segments), 0);
+            prop_assert!(segments.capacity() <= 2 * LARGEST);
+            prop_assert!(segments.shared.segments.len() <= 1 && segments.own.segments.is_empty());
         }
     }
 }

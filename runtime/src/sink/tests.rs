@@ -112,6 +112,28 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_a_burst_is_given_back() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let mut plan = plan("t", &cluster);
+    plan.partition_count_refresh_interval = isthmus_api::duration::Duration::from_millis(200);
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    for number in 0..10_000 {
+        sink.core.store("t", record(&(number % 10).to_string(), &number.to_string()), None);
+    }
+    until("all are delivered", || sink.snapshot().success == 10_000).await;
+    let kept = || {
+        let of = |topic: &Arc<topic::Topic>| {
+            let state = topic.state.read();
+            state.partitions.iter().map(|partition| partition.log.lock().capacity()).sum::<usize>()
+        };
+        sink.core.all_topics().iter().map(of).sum::<usize>()
+    };
+    until("nothing is kept", || kept() == 0).await;
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 2, 1).unwrap();
