@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use isthmus_api::Size;
 
 /// An address to bind, by number or by name.
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -11,6 +12,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         text.to_socket_addrs().map_err(|error| format!("{error}: write HOST:PORT, such as 127.0.0.1:1883"))?;
     found.next().ok_or_else(|| "the name has no address".to_owned())
 }
+
+/// A number of bytes as Kubernetes writes it.
+fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<Size>() {
+        Ok(size) if size.bytes() >= SMALLEST_MEMORY => Ok(size.bytes()),
+        Ok(_) => Err(format!("the process needs {} MiB at least", SMALLEST_MEMORY >> 20)),
+        Err(error) => Err(format!("{error}: write a size such as 512Mi")),
+    }
+}
+
+/// What a process that serves nobody has already.
+const SMALLEST_MEMORY: u64 = 64 << 20;
 
 /// MQTT devices and Apache Kafka, joined by rules.
 #[derive(Debug, Parser)]
@@ -58,6 +71,10 @@ pub struct Run {
     /// Address that the listeners bind, their ports come from the plan.
     #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
     pub bind: std::net::IpAddr,
+    /// Memory that the process may have, such as 512Mi, instead of the container's limit or the machine's memory. Near it
+    /// buffers and queues drop or refuse.
+    #[arg(long, value_name = "SIZE", env = "ISTHMUS_MEMORY", value_parser = bytes)]
+    pub memory: Option<u64>,
 }
 
 /// `isthmus dev`
@@ -75,6 +92,10 @@ pub struct Dev {
     /// Where to serve health, metrics and status. Port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9600", value_parser = address)]
     pub admin: SocketAddr,
+    /// Memory that the process may have, such as 512Mi, instead of the container's limit or the machine's memory. Near it
+    /// buffers and queues drop or refuse.
+    #[arg(long, value_name = "SIZE", env = "ISTHMUS_MEMORY", value_parser = bytes)]
+    pub memory: Option<u64>,
 }
 
 /// `isthmus check`

@@ -17,12 +17,13 @@ use std::time::{Duration, Instant};
 
 use isthmus_plan::{Diff, Plan, document};
 use parking_lot::RwLock;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::listeners::Listeners;
 use crate::ingress::Ingress;
 use crate::kafka::client::Trouble;
 use crate::kafka::security::{Secured, Security};
+use crate::memory::{self, Budget};
 use crate::mqtt::counters::{Dropped, Ending, Refusal};
 use crate::mqtt::{BindError, Broker, Settings, Subscriptions, Users};
 use crate::rule::table::RuleTable;
@@ -46,6 +47,8 @@ pub struct Options {
     pub kafka: Option<status::LocalKafka>,
     /// Where the values of Secrets come from.
     pub secrets: Secrets,
+    /// What buffers, queues and connections may have.
+    pub memory: Arc<Budget>,
 }
 
 /// Why a plan cannot be put in force.
@@ -93,6 +96,7 @@ pub struct Bridge {
     applying: tokio::sync::Mutex<()>,
     /// Drains of what was removed.
     retiring: TaskTracker,
+    _watching_memory: AbortOnDropHandle<()>,
 }
 
 /// What runs now.
@@ -150,6 +154,7 @@ impl Bridge {
             sources: Vec::new(),
             rules: Vec::new(),
         };
+        let watching_memory = AbortOnDropHandle::new(tokio::spawn(memory::watch(Arc::clone(&options.memory))));
         let bridge = Arc::new(Self {
             options,
             broker,
@@ -167,6 +172,7 @@ impl Bridge {
             }),
             applying: tokio::sync::Mutex::new(()),
             retiring: TaskTracker::new(),
+            _watching_memory: watching_memory,
         });
         bridge.apply(plan).await?;
         Ok(bridge)
@@ -478,6 +484,7 @@ impl Observe for Bridge {
             rejected: running.rejection(),
             listeners: running.listeners.snapshot(),
             kafka: self.options.kafka.clone(),
+            memory: self.options.memory.usage(),
             mqtt: mqtt(&self.broker.snapshot()),
             sinks: running.plan.sinks.iter().filter_map(|sink| by_plan(&sink.name)).collect(),
             sources: running.plan.sources.iter().filter_map(|source| running.source(source)).collect(),

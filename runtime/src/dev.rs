@@ -23,6 +23,7 @@ use crate::kafka::embedded::Embedded;
 use crate::kafka::security::Security;
 use crate::kafka::topics::{Ensured, ensure_topics};
 use crate::manifest::{self, Manifests};
+use crate::memory;
 use crate::run::{complain, end, finish};
 use crate::screen::Screen;
 use crate::secrets::{Data, Secrets};
@@ -48,6 +49,7 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
         first_listener: args.mqtt,
         kafka: Some(local.kafka.clone()),
         secrets: Secrets::Given(Arc::clone(&local.secrets)),
+        memory: memory::budget(args.memory),
     };
     let admin = Admin::bind(args.admin).await?;
     let address = admin.address();

@@ -15,7 +15,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-pub use self::process::Process;
+pub use self::process::{Process, resident};
 pub use self::table::METRICS;
 use crate::status::Snapshot;
 

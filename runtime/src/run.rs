@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{Admin, AdminError};
 use crate::args;
 use crate::bridge::{Applied, Bridge, Options};
+use crate::memory;
 use crate::secrets::Secrets;
 use crate::status::Observe;
 use crate::stop::Stop;
@@ -25,8 +26,13 @@ use crate::watch::Watch;
 pub async fn run(args: args::Run) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let plan = read(&args.plan)?;
-    let options =
-        Options { bind: args.bind, first_listener: None, kafka: None, secrets: Secrets::Folder(args.secrets) };
+    let options = Options {
+        bind: args.bind,
+        first_listener: None,
+        kafka: None,
+        secrets: Secrets::Folder(args.secrets),
+        memory: memory::budget(args.memory),
+    };
     let admin = Admin::bind(args.admin).await?;
     let bridge = Bridge::start(plan, options).await?;
     for listener in bridge.snapshot().listeners {

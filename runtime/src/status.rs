@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::memory::Usage;
+
 /// Everything at one instant.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +24,8 @@ pub struct Snapshot {
     /// The Kafka of local mode; absent in pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<LocalKafka>,
+    /// Memory of the process.
+    pub memory: Usage,
     /// MQTT side.
     pub mqtt: Mqtt,
     /// Sinks by name.

@@ -16,11 +16,16 @@ pub struct Process {
     pub open_files: u64,
 }
 
+/// Memory of the process that is really there, in bytes; `None` where there is no `/proc`.
+pub fn resident() -> Option<u64> {
+    resident_bytes(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
 impl Process {
     /// The figures now; `None` where there is no `/proc`.
     pub fn read() -> Option<Self> {
         Some(Self {
-            resident_bytes: resident_bytes(&fs::read_to_string("/proc/self/status").ok()?)?,
+            resident_bytes: resident()?,
             cpu_seconds: cpu_seconds(&fs::read_to_string("/proc/self/stat").ok()?)?,
             // The listing itself has one file open.
             open_files: (fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1),

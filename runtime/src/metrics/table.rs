@@ -164,6 +164,46 @@ pub const METRICS: &[Metric] = &[
     of_sources!(Gauge "isthmus_source_partitions" "partitions" partitions "Partitions assigned to this process"),
     metric(
         Gauge,
+        "isthmus_memory_limit_bytes",
+        &[],
+        "bytes",
+        "Memory that the process may have: the container's limit, or the machine's; no sample without one",
+        |figures, emit| {
+            figures.snapshot.memory.limit.iter().for_each(|limit| emit(&[], Count(*limit)));
+        },
+    ),
+    metric(
+        Gauge,
+        "isthmus_memory_granted_bytes",
+        &[],
+        "bytes",
+        "Memory granted to buffers of Sinks, queues of sessions, and connections",
+        |figures, emit| {
+            emit(&[], Count(figures.snapshot.memory.granted));
+        },
+    ),
+    metric(
+        Gauge,
+        "isthmus_memory_under_pressure",
+        &[],
+        "",
+        "1 while memory is nearly used up, so that buffers and queues drop or refuse, else 0",
+        |figures, emit| {
+            emit(&[], Count(figures.snapshot.memory.under_pressure.into()));
+        },
+    ),
+    metric(
+        Counter,
+        "isthmus_memory_refusals",
+        &[],
+        "requests",
+        "Requests of buffers, queues and connections for memory that were refused",
+        |figures, emit| {
+            emit(&[], Count(figures.snapshot.memory.refusals));
+        },
+    ),
+    metric(
+        Gauge,
         "process_resident_memory_bytes",
         &[],
         "bytes",

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::memory::Usage;
 use crate::status::{Link, LinkState, Mqtt, Rule, Sink, Source};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
@@ -14,6 +15,13 @@ const START: &str = "<!-- the table below is checked against the program by a te
 fn full() -> Snapshot {
     Snapshot {
         revision: "0123456789abcdef".to_owned(),
+        memory: Usage {
+            limit: Some(134_217_728),
+            usable: Some(80_530_600),
+            granted: 262_144,
+            under_pressure: true,
+            refusals: 7,
+        },
         mqtt: Mqtt {
             connections: 3,
             refused: vec![("not_authorized", 2)],
