@@ -96,9 +96,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 async fn stopped() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
+    let mut hangup = signal(SignalKind::hangup()).context("signals cannot be received")?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // A terminal that closes.
+        _ = hangup.recv() => {}
     }
     Ok(())
 }
