@@ -75,7 +75,9 @@ impl State {
     }
 
     async fn step(&mut self) {
-        let room = self.until.is_none() && self.window.len() < self.partition.limit.load(Relaxed);
+        // A Sink that took a record beyond its limits gets no more of them meanwhile.
+        let room =
+            self.until.is_none() && !self.window.is_held() && self.window.len() < self.partition.limit.load(Relaxed);
         if self.expiry.is_none() {
             self.expiry = self.window.next_deadline().map(|deadline| deadline.min(Instant::now() + EXPIRY_TICK));
         }

@@ -265,3 +265,44 @@ fn record_waits_for_a_sink_without_its_topic_however_long_that_takes() -> Result
     assert_eq!(isthmus.figure("sources", "commands", "failed")?, 0);
     Ok(())
 }
+/// A full buffer drops its oldest record, in favour of a device's; a Source can wait.
+#[test]
+fn source_waits_for_room_in_a_buffer_and_pushes_nothing_out_of_it() -> Result<()> {
+    const RECORDS: usize = 40;
+    let kafka = Kafka::shared()?;
+    let (topic, late) = (kafka.topic("commands")?, Kafka::unused_name("late"));
+    let group = Kafka::unused_name("commands");
+    let plan = isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+        manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+        commands(&group).and("topicMapping", json!({"kafkaTopic": topic})),
+        sink("late", &late).with("value", "${.value}").with("buffer.perPartitionLimit", "1Mi"),
+        rule("records", r#"SELECT value FROM "$sources/kafka_consumer:commands""#).to_sink("late"),
+        rule("devices", r#"SELECT payload AS value FROM "load/#""#).to_sink("late"),
+    ]))?;
+    let isthmus = Isthmus::pod(&plan)?;
+    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "device")?;
+    for number in 0..5 {
+        assert_eq!(device.publish_and_wait("load/1", format!("device-{number}").as_bytes())?, 0);
+    }
+    for number in 0..RECORDS {
+        kafka.write(&topic, "k", &format!("{number:060000}"), &[])?;
+    }
+    // More than fits, and no end of it.
+    isthmus.wait_for("sources", "commands", "lag", 15)?;
+    throughout("the records wait", Duration::from_secs(2), || {
+        let (source, sink) = (isthmus.link("sources", "commands")?, isthmus.link("sinks", "late")?);
+        Ok(source["failed"] == 0 && source["pending"].as_u64() < Some(25) && sink["dropped"] == 0)
+    })?;
+    kafka.create_topic(&late, 1, &[])?;
+    isthmus.wait_for("sources", "commands", "delivered", RECORDS as u64)?;
+    let values: Vec<_> = kafka.read(&late, RECORDS + 5, SOON)?.into_iter().filter_map(|record| record.value).collect();
+    let expected: Vec<_> = (0..5)
+        .map(|number| format!("device-{number}"))
+        .chain((0..RECORDS).map(|number| format!("{number:060000}")))
+        .collect();
+    assert!(values == expected, "all of them, in order");
+    assert_eq!(isthmus.figure("sources", "commands", "failed")?, 0);
+    Ok(())
+}
+
