@@ -75,23 +75,23 @@ pub enum SourceError {
 /// What differs between a pod and a laptop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
-    session_timeout: Duration,
+    longest_session: Duration,
     statistics_interval: Duration,
     longest_wait: Duration,
 }
 
 impl Tuning {
-    /// In a pod: as Kafka's own clients have it (KIP-735).
-    pub const POD: Self = Self {
-        session_timeout: Duration::from_secs(45),
+    /// In a pod, and wherever Kafka is a real one.
+    pub const KAFKA: Self = Self {
+        longest_session: Duration::MAX,
         statistics_interval: Duration::from_secs(5),
         longest_wait: Duration::MAX,
     };
 
-    /// In local mode. The embedded broker hands the partitions of a member that left to the next one when its session
+    /// With the embedded broker. It hands the partitions of a member that left to the next one when its session
     /// is over, and answers a fetch that found nothing only when its time is over, whatever came in between.
-    pub const LOCAL: Self = Self {
-        session_timeout: Duration::from_secs(6),
+    pub const EMBEDDED: Self = Self {
+        longest_session: Duration::from_secs(6),
         statistics_interval: Duration::from_secs(1),
         longest_wait: Duration::from_millis(50),
     };
@@ -112,7 +112,7 @@ impl Tuning {
             metadata_request_timeout: kafka.metadata_request_timeout.get(),
             min_metadata_refresh_interval: kafka.min_metadata_refresh_interval.get(),
             request_timeout: kafka.request_timeout.get(),
-            session_timeout: self.session_timeout,
+            session_timeout: plan.session_timeout.get().min(self.longest_session),
             statistics_interval: self.statistics_interval,
         }
     }

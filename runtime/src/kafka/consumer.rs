@@ -34,6 +34,9 @@ use crate::source::record::{Record, Timestamp};
 const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Everything a consumer is set up with.
+/// How often a member says that it lives, at the least.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Name of the Source, for logs and the client id.
@@ -62,8 +65,7 @@ pub struct Settings {
     pub min_metadata_refresh_interval: Duration,
     /// Age of an unanswered request at which the connection counts as dead.
     pub request_timeout: Duration,
-    /// How long the group waits for a silent member. 45 s as Kafka's own clients do (KIP-735), short in local
-    /// mode, whose broker hands over partitions only when the session of the one that left is over.
+    /// How long the group waits for a silent member.
     pub session_timeout: Duration,
     /// How often [`Monitor::statistics`] is called.
     pub statistics_interval: Duration,
@@ -88,7 +90,10 @@ impl Settings {
             // Only the partitions that move stop when a member comes or goes (KIP-429).
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", millis(self.session_timeout))
-            .set("heartbeat.interval.ms", millis((self.session_timeout / 3).min(Duration::from_secs(3))))
+            // With the answer a member learns that another left, and that its partitions are to be had.
+            .set("heartbeat.interval.ms", millis((self.session_timeout / 3).min(HEARTBEAT)))
+            // It must not be shorter than a session. librdkafka's default.
+            .set("max.poll.interval.ms", millis(self.session_timeout.max(Duration::from_secs(300))))
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", millis(self.commit_interval))
             // Stored by the Source once a record is delivered (row X3), not when librdkafka handed it over.

@@ -355,7 +355,7 @@ async fn everything_the_resource_allows_is_taken_by_librdkafka() {
         metadata_request_timeout: seconds(300),
         min_metadata_refresh_interval: seconds(60),
         request_timeout: seconds(300),
-        session_timeout: seconds(45),
+        session_timeout: seconds(1800),
         ..least.clone()
     };
     let short_requests = Settings { request_timeout: seconds(1), ..most.clone() };
