@@ -16,12 +16,11 @@ mod partition;
 
 pub mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bytestring::ByteString;
 use isthmus_plan::document;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -31,7 +30,9 @@ use self::health::Health;
 use self::mapping::{Mapper, MappingError, SourceRoute};
 use self::partition::Partition;
 use self::record::Record;
-use crate::kafka::consumer::{Consumer, ConsumerError, PartitionStream, Rebalance, Settings};
+use crate::kafka::consumer::{
+    Consumer, ConsumerError, Key, PartitionStream, Partitions, Place, Places, Rebalance, Settings,
+};
 use crate::kafka::security::{Secured, Security};
 use crate::receipt::Tracker;
 use crate::secrets::SecretError;
@@ -47,6 +48,9 @@ const REVOKE_GRACE: Duration = Duration::from_secs(2);
 
 /// The last commit is tried for this long even when the deadline is over: it saves deliveries that were made.
 const CLOSE_GRACE: Duration = Duration::from_millis(500);
+
+/// Pause before Kafka is asked again where to begin.
+const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often Kafka is asked whether a missing topic is there now.
 const MISSING_TOPIC_CHECK: Duration = Duration::from_secs(5);
@@ -170,6 +174,8 @@ impl Source {
             health: health.clone(),
             consumer,
             stop: asked_to_stop,
+            placing: None,
+            read_before: HashSet::new(),
             partitions: BTreeMap::new(),
             limit: Arc::new(AtomicUsize::new(WINDOW)),
         };
@@ -195,7 +201,11 @@ impl Source {
     }
 }
 
-type Key = (ByteString, i32);
+/// Partitions that the group gave, while Kafka is asked where to begin in them.
+struct Placing {
+    partitions: Partitions,
+    places: JoinHandle<Places>,
+}
 
 struct Running {
     task: JoinHandle<usize>,
@@ -209,6 +219,9 @@ struct Member {
     health: Arc<Health>,
     consumer: Consumer,
     stop: oneshot::Receiver<Instant>,
+    placing: Option<Placing>,
+    /// Partitions that this member has, or had.
+    read_before: HashSet<Key>,
     partitions: BTreeMap<Key, Running>,
     /// The share of [`WINDOW`] that each partition has.
     limit: Arc<AtomicUsize>,
@@ -223,6 +236,7 @@ impl Member {
                 // A Source that was dropped instead of stopped ends at once.
                 deadline = &mut self.stop => break deadline.unwrap_or_else(|_| Instant::now()),
                 rebalance = self.consumer.next() => self.rebalance(rebalance).await,
+                places = placed(self.placing.as_mut()) => self.placed(&places),
                 _ = check.tick() => self.look_for_missing_topics(),
             }
         };
@@ -232,12 +246,12 @@ impl Member {
     async fn rebalance(&mut self, rebalance: Rebalance) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                for stream in self.consumer.assign(&partitions) {
-                    self.take_on(stream);
-                }
-                self.health.member(true);
+                let places = self.look_up(partitions.clone());
+                self.placing = Some(Placing { partitions, places });
             }
             Rebalance::Revoke(partitions) => {
+                // Not before the assignment was answered; librdkafka waits for that.
+                self.placed(&Places::new());
                 // When somebody else may have the partitions already, waiting would only deliver twice what
                 // cannot be committed anyway.
                 let lost = self.consumer.assignment_lost();
@@ -248,12 +262,54 @@ impl Member {
                 self.health.member(!lost);
             }
         }
+        self.share_window();
+    }
+
+    /// Asks Kafka where to begin, until it says so.
+    fn look_up(&self, partitions: Partitions) -> JoinHandle<Places> {
+        // Kafka forgets the group's place together with the topic.
+        let is_new = |key: &Key| self.read_before.contains(key) || self.health.is_new_topic(&key.0);
+        let new = partitions.keys().into_iter().filter(is_new).collect();
+        let Settings { offset_reset, metadata_request_timeout, .. } = self.settings;
+        let look = Arc::new(self.consumer.look_up(partitions, offset_reset, new, metadata_request_timeout));
+        let source = self.settings.name.clone();
+        tokio::spawn(async move {
+            loop {
+                let look = Arc::clone(&look);
+                match tokio::task::spawn_blocking(move || look()).await {
+                    Ok(Ok(places)) => return places,
+                    Ok(Err(error)) => {
+                        tracing::warn!(source, %error, "Kafka does not say where to begin; it is asked again")
+                    }
+                    Err(error) => tracing::error!(source, %error, "the look for a place ended badly"),
+                }
+                tokio::time::sleep(LOOK_UP_PAUSE).await;
+            }
+        })
+    }
+
+    /// Takes on the partitions whose places were looked for, if any are.
+    fn placed(&mut self, places: &Places) {
+        let Some(placing) = self.placing.take() else { return };
+        placing.places.abort();
+        for stream in self.consumer.assign(&placing.partitions, places) {
+            self.take_on(stream);
+        }
+        self.health.member(true);
+        self.share_window();
+    }
+
+    fn share_window(&self) {
         self.limit.store((WINDOW / self.partitions.len().max(1)).max(1), Relaxed);
     }
 
     fn take_on(&mut self, stream: PartitionStream) {
         let key = (stream.topic().clone(), stream.partition());
-        tracing::info!(source = %self.settings.name, topic = %key.0, partition = key.1, "partition assigned");
+        let place = stream.place();
+        tracing::info!(source = %self.settings.name, topic = %key.0, partition = key.1, ?place, "partition assigned");
+        if !self.read_before.insert(key.clone()) && !matches!(place, Some(Place::Committed(_)) | None) {
+            self.health.rewound(&key.0, key.1, "the group's place in it is gone, as when a topic is deleted");
+        }
         let (end, asked_to_end) = oneshot::channel();
         let partition = Partition {
             stream,
@@ -305,6 +361,11 @@ impl Member {
     }
 
     async fn close(mut self, deadline: Instant) -> Left {
+        if let Some(placing) = self.placing.take() {
+            placing.places.abort();
+            // librdkafka does not close while it waits for the answer.
+            drop(self.consumer.assign(&placing.partitions, &Places::new()));
+        }
         let keys = self.partitions.keys().cloned().collect();
         // Heartbeats come from librdkafka's own thread; a rebalance now waits for the answer that closing gives.
         let ending = self.ask_to_end(keys, deadline);
@@ -312,6 +373,15 @@ impl Member {
         let unsettled = self.ended(ending).await;
         let confirmed = self.consumer.close(deadline.max(Instant::now() + CLOSE_GRACE)).await;
         Left { unsettled, commit_unconfirmed: !confirmed }
+    }
+}
+
+/// Where to begin, once that is known; never when nothing is looked for.
+async fn placed(placing: Option<&mut Placing>) -> Places {
+    match placing {
+        // One that ended badly leaves the choice to librdkafka.
+        Some(placing) => (&mut placing.places).await.unwrap_or_default(),
+        None => std::future::pending().await,
     }
 }
 

@@ -90,6 +90,14 @@ impl Kafka {
         Ok(())
     }
 
+    /// Deletes a topic with all of its records.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        let mut command = python::script("delete_topic.py")?;
+        command.args([&self.bootstrap, name]);
+        crate::process::Process::run("delete_topic.py", Duration::from_secs(30), &mut command)?;
+        Ok(())
+    }
+
     /// A name for a topic or group that nothing else on this broker has.
     pub fn unused_name(stem: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);

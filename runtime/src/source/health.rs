@@ -3,7 +3,7 @@
 //! Facts arrive from librdkafka's callbacks, from the group's task and from the partitions' tasks; the link is
 //! derived from them when somebody asks. No IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -31,13 +31,30 @@ pub struct Progress {
     position: AtomicI64,
     /// Offset after the last record in Kafka, as of the last statistics.
     end: AtomicI64,
+    /// Offset that the group has committed, as of the last statistics.
+    committed: AtomicI64,
     /// Received, not settled.
     pending: AtomicU64,
 }
 
 impl Progress {
     fn new() -> Self {
-        Self { position: AtomicI64::new(-1), end: AtomicI64::new(-1), pending: AtomicU64::new(0) }
+        Self {
+            position: AtomicI64::new(-1),
+            end: AtomicI64::new(-1),
+            committed: AtomicI64::new(-1),
+            pending: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the group's place is known to be `next` or before it, so that it goes on from there by itself.
+    pub fn is_committed_up_to(&self, next: i64) -> bool {
+        (0..=next).contains(&self.committed.load(Relaxed))
+    }
+
+    /// The group's place is not what it was.
+    pub fn forget_committed(&self) {
+        self.committed.store(-1, Relaxed);
     }
 
     /// A record with this offset was received; so many are unsettled now.
@@ -69,6 +86,8 @@ struct Facts {
     trouble: Option<Trouble>,
     /// Topics that Kafka does not have or does not let us read.
     topics: BTreeMap<String, Trouble>,
+    /// Topics that were not there at some time: what they have now is new.
+    new_topics: BTreeSet<String>,
     stopping: bool,
 }
 
@@ -82,6 +101,7 @@ pub struct Health {
     received: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
+    rewinds: AtomicU64,
     partitions: Mutex<BTreeMap<(ByteString, i32), Arc<Progress>>>,
     facts: Mutex<Facts>,
 }
@@ -97,6 +117,7 @@ impl Health {
             received: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            rewinds: AtomicU64::new(0),
             partitions: Mutex::default(),
             facts: Mutex::default(),
         }
@@ -116,6 +137,12 @@ impl Health {
     pub fn count_settled(&self, delivered: u64, failed: u64) {
         self.delivered.fetch_add(delivered, Relaxed);
         self.failed.fetch_add(failed, Relaxed);
+    }
+
+    /// A partition is read from an earlier place than before.
+    pub fn rewound(&self, topic: &str, partition: i32, why: &str) {
+        self.rewinds.fetch_add(1, Relaxed);
+        tracing::warn!(source = %self.name, topic, partition, why, "partition is read from an earlier place");
     }
 
     /// The group gave a partition; the progress belongs to its task.
@@ -150,6 +177,11 @@ impl Health {
         self.facts.lock().topics.keys().cloned().collect()
     }
 
+    /// Whether the topic was not there at some time since this Source started.
+    pub fn is_new_topic(&self, topic: &str) -> bool {
+        self.facts.lock().new_topics.contains(topic)
+    }
+
     /// The topic can be read after all.
     pub fn topic_found(&self, topic: &str) {
         self.facts.lock().topics.remove(topic);
@@ -160,6 +192,7 @@ impl Health {
         self.received.fetch_add(before.delivered + before.failed, Relaxed);
         self.delivered.fetch_add(before.delivered, Relaxed);
         self.failed.fetch_add(before.failed, Relaxed);
+        self.rewinds.fetch_add(before.rewinds, Relaxed);
     }
 
     /// The figures now.
@@ -178,6 +211,7 @@ impl Health {
             received: self.received.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            rewinds: self.rewinds.load(Relaxed),
             pending,
             lag,
             partitions,
@@ -234,6 +268,9 @@ impl Monitor for Health {
         let mut facts = self.facts.lock();
         if let Some(topic) = self.topic_of(&trouble) {
             tracing::warn!(source = %self.name, topic, reason = trouble.reason, "{}", trouble.message);
+            if trouble.reason == TOPIC_NOT_FOUND {
+                facts.new_topics.insert(topic.clone());
+            }
             facts.topics.insert(topic.clone(), trouble);
             return;
         }
@@ -254,6 +291,7 @@ impl Monitor for Health {
     fn statistics(&self, statistics: Statistics) {
         for ((topic, partition), progress) in self.partitions.lock().iter() {
             let Some(figures) = statistics.partition(topic, *partition) else { continue };
+            progress.committed.store(figures.committed_offset, Relaxed);
             // Only the first answer to a fetch tells the end; before it the start may still be looked for.
             let Some(end) = figures.end() else { continue };
             progress.end.store(end, Relaxed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use isthmus_api::source::OffsetReset;
 use parking_lot::Mutex;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -301,6 +301,73 @@ async fn nothing_written_after_connected_is_skipped_when_starting_at_the_end() {
     let (record, receipt) = next(&mut records).await;
     assert_eq!((record.offset, record.value.as_deref()), (1, Some(&b"after"[..])));
     receipt.resolve(Outcome::Safe);
+    assert_eq!(source.stop(soon()).await, Left::default());
+}
+
+/// As any Kafka client can.
+async fn commit(kafka: &Embedded, partition: i32, offset: i64) {
+    let mut config = client::base(kafka.bootstrap_servers(), "admin");
+    let consumer: BaseConsumer = config.set("group.id", "readers").create().unwrap();
+    tokio::task::spawn_blocking(move || {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset("commands", partition, Offset::Offset(offset)).unwrap();
+        consumer.commit(&offsets, CommitMode::Sync).unwrap();
+    })
+    .await
+    .unwrap();
+}
+
+/// The topic was deleted and created anew, or lost its end, while nobody looked.
+async fn a_place_beyond_the_end_goes_back(reset: OffsetReset) {
+    let kafka = kafka(1).await;
+    produce(&kafka, 0, (0..3).map(|n| n.to_string())).await;
+    commit(&kafka, 0, 100).await;
+    let mut settings = settings(&kafka, "a");
+    settings.offset_reset = reset;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(settings, handler).unwrap();
+    let mut receipts = Vec::new();
+    for offset in 0..3 {
+        let (record, receipt) = next(&mut records).await;
+        assert_eq!(record.offset, offset);
+        receipts.push(receipt);
+    }
+    eventually("the group's place goes back", async || committed(&kafka, 0).await == Some(0)).await;
+    assert_eq!(source.figures().rewinds, 1);
+    for receipt in receipts {
+        receipt.resolve(Outcome::Safe);
+    }
+    eventually("and on from there", async || committed(&kafka, 0).await == Some(3)).await;
+    assert_eq!(source.stop(soon()).await, Left::default());
+    assert_eq!(committed(&kafka, 0).await, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_beyond_the_end_goes_back_to_the_beginning_with_earliest() {
+    a_place_beyond_the_end_goes_back(OffsetReset::Earliest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_beyond_the_end_goes_back_to_the_beginning_with_latest() {
+    a_place_beyond_the_end_goes_back(OffsetReset::Latest).await;
+}
+
+/// A process that is killed before its first commit would look for the end again, behind records that it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_that_a_new_group_starts_at_is_its_place_at_once() {
+    let kafka = kafka(1).await;
+    produce(&kafka, 0, (0..2).map(|n| n.to_string())).await;
+    let mut latest = settings(&kafka, "a");
+    latest.offset_reset = OffsetReset::Latest;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(latest, handler).unwrap();
+    eventually("the place is committed", async || committed(&kafka, 0).await == Some(2)).await;
+    produce(&kafka, 0, ["2".to_owned()]).await;
+    let (record, receipt) = next(&mut records).await;
+    assert_eq!(record.offset, 2);
+    receipt.resolve(Outcome::Safe);
+    eventually("the record is committed", async || committed(&kafka, 0).await == Some(3)).await;
+    assert_eq!(source.figures().rewinds, 0);
     assert_eq!(source.stop(soon()).await, Left::default());
 }
 

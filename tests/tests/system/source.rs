@@ -1,6 +1,6 @@
 //! Kafka writes, devices receive.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, ensure};
 use isthmus_tests::condition::{eventually, throughout};
@@ -9,6 +9,7 @@ use isthmus_tests::kafka::Kafka;
 use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::{Subscriber, Version};
 use isthmus_tests::mqtt::{Client, Packet, packet};
+use isthmus_tests::process::Signal;
 use isthmus_tests::{Result, port};
 use serde_json::{Value, json};
 
@@ -209,6 +210,109 @@ fn second_pod_takes_over_half_of_the_partitions_and_repeats_nothing_that_was_del
     Ok(())
 }
 
+/// The broker forgets the group's place together with the topic, or not: it depends on who is faster.
+#[test]
+fn recreated_topic_is_read_from_its_beginning_and_a_crash_loses_nothing_of_it() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    let commands = commands(&group).with("offsetReset", "Latest").and("topicMapping", mapping(&topic));
+    let manifests = manifest::file(&[commands]);
+    let write = |numbers: std::ops::Range<u32>| {
+        kafka.console_producer(&topic, &numbers.map(|number| number.to_string()).collect::<Vec<_>>())
+    };
+    let place = |place: i64| {
+        eventually(&format!("the group's place is {place}"), SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+            Some(found) if *found == place => Ok(()),
+            other => Err(anyhow!("{other:?}")),
+        })
+    };
+
+    let mut isthmus = Start::on(kafka).manifests(&manifests)?;
+    isthmus.wait_for_state("sources", "commands", "Connected")?;
+    write(0..100)?;
+    isthmus.wait_for("sources", "commands", "delivered", 100)?;
+    place(100)?;
+
+    kafka.delete_topic(&topic)?;
+    kafka.create_topic(&topic, 1, &[])?;
+    write(100..121)?;
+    isthmus.wait_for("sources", "commands", "delivered", 121)?;
+    place(21)?;
+    assert_eq!(isthmus.figure("sources", "commands", "rewinds")?, 1);
+    assert!(isthmus.process().output().contains("read from an earlier place"), "it is said");
+    isthmus.process_mut().kill()?;
+
+    write(121..126)?;
+    let isthmus = Start::on(kafka).manifests(&manifests)?;
+    isthmus.wait_for("sources", "commands", "delivered", 5)?;
+    place(26)?;
+    assert_eq!(isthmus.figure("sources", "commands", "received")?, 5, "nothing comes twice");
+    Ok(())
+}
+
+/// Nobody is there when it happens; the group's place is one that the new topic does not have.
+#[test]
+fn place_beyond_the_end_of_a_topic_goes_back_to_its_beginning() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    kafka.write(&topic, "car-7", "one", &[])?;
+    kafka.commit(&group, &topic, 100)?;
+    let commands = commands(&group).with("offsetReset", "Latest").and("topicMapping", mapping(&topic));
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[commands]))?;
+    isthmus.wait_for("sources", "commands", "delivered", 1)?;
+    eventually("the group's place goes back", SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+        Some(1) => Ok(()),
+        other => Err(anyhow!("{other:?}")),
+    })?;
+    assert_eq!(isthmus.figure("sources", "commands", "rewinds")?, 1);
+    Ok(())
+}
+
+#[test]
+fn partitions_of_a_killed_pod_are_taken_over_within_the_session_timeout() -> Result<()> {
+    const SESSION: Duration = Duration::from_secs(6);
+    let [first, mut second] = two_pods(|source| source.with("sessionTimeout", "6s"))?;
+    let killed = Instant::now();
+    second.process_mut().kill()?;
+    eventually("the other has both", SESSION + Duration::from_secs(5), || has_partitions(&first, 2))?;
+    assert!(killed.elapsed() > SESSION / 2, "it was not given up as one that left: {:?}", killed.elapsed());
+    Ok(())
+}
+
+#[test]
+fn partitions_of_a_pod_that_drains_are_taken_over_at_once() -> Result<()> {
+    let [first, mut second] = two_pods(|source| source)?;
+    second.process_mut().signal(Signal::TERM)?;
+    eventually("the other has both", Duration::from_secs(2), || has_partitions(&first, 2))?;
+    assert_eq!(second.process_mut().wait(SOON)?.code(), Some(0));
+    Ok(())
+}
+
+/// Two pods of one group with a partition each.
+fn two_pods(with: impl Fn(Resource) -> Resource) -> Result<[Isthmus; 2]> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic_with("commands", 2, &[])?;
+    let source = with(commands(&Kafka::unused_name("commands")).and("topicMapping", mapping(&topic)));
+    let pod = || -> Result<Isthmus> {
+        Isthmus::pod(isthmus::render(&manifest::documents(&[
+            manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+            manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+            source.clone(),
+        ]))?)
+    };
+    let pods = [pod()?, pod()?];
+    eventually("each has a partition", 3 * SOON, || pods.iter().try_for_each(|pod| has_partitions(pod, 1)))?;
+    Ok(pods)
+}
+
+fn has_partitions(pod: &Isthmus, count: u64) -> Result<()> {
+    let partitions = pod.figure("sources", "commands", "partitions")?;
+    ensure!(partitions == count, "{partitions} partitions");
+    Ok(())
+}
+
 #[test]
 fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
     let mut kafka = Kafka::private()?;
@@ -227,44 +331,6 @@ fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn record_waits_for_a_sink_without_its_topic_however_long_that_takes() -> Result<()> {
-    let kafka = Kafka::shared()?;
-    let (topic, late) = (kafka.topic("commands")?, Kafka::unused_name("late"));
-    let group = Kafka::unused_name("commands");
-    // As in a pod: local mode would create the Sink's topic.
-    let plan = isthmus::render(&manifest::documents(&[
-        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
-        manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
-        commands(&group).and("topicMapping", mapping(&topic)),
-        sink("late", &late).with("value", "${.value}"),
-        rule("late", r#"SELECT * FROM "$sources/kafka_consumer:commands""#).to_sink("late"),
-    ]))?;
-    let isthmus = Isthmus::pod(&plan)?;
-    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "car-7")?;
-    device.subscribe("cmd/car-7")?;
-    kafka.write(&topic, "car-7", "one", &[])?;
-    assert_eq!(device.message()?.payload, b"one", "the subscriber has it and says so");
-
-    // Longer than the 30 s that a subscriber is given.
-    throughout("the record waits", Duration::from_secs(33), || {
-        let link = isthmus.link("sources", "commands")?;
-        Ok(link["pending"] == 1 && link["delivered"] == 0 && link["failed"] == 0)
-    })?;
-    assert!(kafka.committed(&group, &topic)?.is_empty(), "nothing is committed");
-    let sink = isthmus.link("sinks", "late")?;
-    assert!(sink["queuing"] == 1 && sink["failed"] == 0, "{sink}");
-
-    kafka.create_topic(&late, 1, &[])?;
-    isthmus.wait_for("sources", "commands", "delivered", 1)?;
-    assert_eq!(kafka.read(&late, 1, SOON)?[0].value.as_deref(), Some("one"));
-    eventually("the offset is committed", SOON, || match kafka.committed(&group, &topic)?.get(&0) {
-        Some(1) => Ok(()),
-        other => Err(anyhow!("{other:?}")),
-    })?;
-    assert_eq!(isthmus.figure("sources", "commands", "failed")?, 0);
-    Ok(())
-}
 /// A full buffer drops its oldest record, in favour of a device's; a Source can wait.
 #[test]
 fn source_waits_for_room_in_a_buffer_and_pushes_nothing_out_of_it() -> Result<()> {
@@ -306,3 +372,41 @@ fn source_waits_for_room_in_a_buffer_and_pushes_nothing_out_of_it() -> Result<()
     Ok(())
 }
 
+#[test]
+fn record_waits_for_a_sink_without_its_topic_however_long_that_takes() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (topic, late) = (kafka.topic("commands")?, Kafka::unused_name("late"));
+    let group = Kafka::unused_name("commands");
+    // As in a pod: local mode would create the Sink's topic.
+    let plan = isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+        manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+        commands(&group).and("topicMapping", mapping(&topic)),
+        sink("late", &late).with("value", "${.value}"),
+        rule("late", r#"SELECT * FROM "$sources/kafka_consumer:commands""#).to_sink("late"),
+    ]))?;
+    let isthmus = Isthmus::pod(&plan)?;
+    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "car-7")?;
+    device.subscribe("cmd/car-7")?;
+    kafka.write(&topic, "car-7", "one", &[])?;
+    assert_eq!(device.message()?.payload, b"one", "the subscriber has it and says so");
+
+    // Longer than the 30 s that a subscriber is given.
+    throughout("the record waits", Duration::from_secs(33), || {
+        let link = isthmus.link("sources", "commands")?;
+        Ok(link["pending"] == 1 && link["delivered"] == 0 && link["failed"] == 0)
+    })?;
+    assert!(kafka.committed(&group, &topic)?.is_empty(), "nothing is committed");
+    let sink = isthmus.link("sinks", "late")?;
+    assert!(sink["queuing"] == 1 && sink["failed"] == 0, "{sink}");
+
+    kafka.create_topic(&late, 1, &[])?;
+    isthmus.wait_for("sources", "commands", "delivered", 1)?;
+    assert_eq!(kafka.read(&late, 1, SOON)?[0].value.as_deref(), Some("one"));
+    eventually("the offset is committed", SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+        Some(1) => Ok(()),
+        other => Err(anyhow!("{other:?}")),
+    })?;
+    assert_eq!(isthmus.figure("sources", "commands", "failed")?, 0);
+    Ok(())
+}
