@@ -217,7 +217,7 @@ impl Consumer {
     /// Takes the partitions on: from now on their streams yield records. Where no place is given, the stream begins
     /// at what the group committed, or else at the beginning.
     pub fn assign(&self, partitions: &Partitions, places: &Places) -> Vec<PartitionStream> {
-        let mut placed = TopicPartitionList::new();
+        let mut starts = TopicPartitionList::new();
         let mut streams = Vec::new();
         for (topic, partition) in partitions.keys() {
             let place = places.get(&(topic.clone(), partition)).copied();
@@ -225,7 +225,7 @@ impl Consumer {
                 Some(Place::Chosen(offset)) => Offset::Offset(offset),
                 Some(Place::Committed(_) | Place::Beginning) | None => Offset::Stored,
             };
-            if placed.add_partition_offset(&topic, partition, start).is_err() {
+            if starts.add_partition_offset(&topic, partition, start).is_err() {
                 continue;
             }
             // The queue is split off first: a partition's records then never reach the main queue.
@@ -233,7 +233,7 @@ impl Consumer {
                 streams.push(PartitionStream::new(queue, Arc::clone(&self.inner), (topic, partition), place));
             }
         }
-        context::assign(self.inner.as_ref(), &placed);
+        context::assign(self.inner.as_ref(), &starts);
         streams
     }
 

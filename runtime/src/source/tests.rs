@@ -1,6 +1,6 @@
 //! A Source against the embedded broker: real consumer groups, real commits.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use isthmus_api::source::OffsetReset;
@@ -59,10 +59,14 @@ async fn kafka(partitions: i32) -> Embedded {
 }
 
 async fn produce(kafka: &Embedded, partition: i32, values: impl IntoIterator<Item = String>) {
+    produce_to(kafka, "commands", partition, values).await;
+}
+
+async fn produce_to(kafka: &Embedded, topic: &str, partition: i32, values: impl IntoIterator<Item = String>) {
     let producer: FutureProducer = client::base(kafka.bootstrap_servers(), "test").create().unwrap();
     let mut deliveries = Vec::new();
     for value in values {
-        let record = FutureRecord::<str, _>::to("commands").partition(partition).payload(&value);
+        let record = FutureRecord::<str, _>::to(topic).partition(partition).payload(&value);
         deliveries.push(producer.send_result(record).unwrap());
     }
     for delivery in deliveries {
@@ -350,6 +354,24 @@ async fn a_place_beyond_the_end_goes_back_to_the_beginning_with_earliest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_beyond_the_end_goes_back_to_the_beginning_with_latest() {
     a_place_beyond_the_end_goes_back(OffsetReset::Latest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_missing_is_read_from_its_beginning_with_latest_too() {
+    let kafka = kafka(1).await;
+    let mut both = settings(&kafka, "a");
+    both.topics.push("later".to_owned());
+    both.offset_reset = OffsetReset::Latest;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(both, handler).unwrap();
+    eventually("the topic is missed", async || source.figures().link.reason == client::TOPIC_NOT_FOUND).await;
+    kafka.create_topic("later", 1).await.unwrap();
+    // The Source has not seen the topic yet.
+    produce_to(&kafka, "later", 0, ["first".to_owned()]).await;
+    let (record, receipt) = next(&mut records).await;
+    assert_eq!((&*record.topic, record.offset), ("later", 0));
+    receipt.resolve(Outcome::Safe);
+    assert_eq!(source.stop(soon()).await, Left::default());
 }
 
 /// A process that is killed before its first commit would look for the end again, behind records that it had.

@@ -66,7 +66,7 @@ pub(super) fn look_up(
     all_is_new: impl Fn(&str, i32) -> bool,
 ) -> KafkaResult<HashMap<Key, Place>> {
     let mut places = HashMap::new();
-    for element in answers(ask.committed(unplaced(partitions)?)?)? {
+    for element in answers(&ask.committed(unplaced(partitions)?)?)? {
         let place = match element.2 {
             Offset::Offset(offset) => Place::Committed(offset),
             _ => Place::Beginning,
@@ -115,11 +115,11 @@ fn unplaced(partitions: &Partitions) -> KafkaResult<TopicPartitionList> {
 }
 
 fn bounds(ask: &impl Ask, of: TopicPartitionList) -> KafkaResult<Vec<(ByteString, i32, Offset)>> {
-    if of.count() == 0 { Ok(Vec::new()) } else { answers(ask.bounds(of)?) }
+    if of.count() == 0 { Ok(Vec::new()) } else { answers(&ask.bounds(of)?) }
 }
 
 /// A partition that does not exist has no place; any other error is one of all.
-fn answers(list: TopicPartitionList) -> KafkaResult<Vec<(ByteString, i32, Offset)>> {
+fn answers(list: &TopicPartitionList) -> KafkaResult<Vec<(ByteString, i32, Offset)>> {
     let mut answers = Vec::with_capacity(list.count());
     for element in list.elements() {
         match element.error() {
