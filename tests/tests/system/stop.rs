@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use isthmus_tests::condition::eventually;
-use isthmus_tests::isthmus::{self, Start};
+use isthmus_tests::condition::{eventually, throughout};
+use isthmus_tests::isthmus::{self, Isthmus, Start};
 use isthmus_tests::kafka::Kafka;
 use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::Version::{self, V5, V311};
@@ -56,6 +56,21 @@ fn sigterm_delivers_what_is_in_the_buffer() -> Result<()> {
 #[test]
 fn sighup_delivers_what_is_in_the_buffer() -> Result<()> {
     delivers_what_is_in_the_buffer(Signal::HUP)
+}
+
+#[test]
+fn sighup_does_nothing_under_nohup() -> Result<()> {
+    let plan = isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}]))
+    ]))?;
+    let secrets = tempfile::tempdir()?;
+    let mut nohup = Command::new("nohup");
+    nohup.arg(isthmus::binary()?);
+    let isthmus = Isthmus::pod_under(&mut nohup, &plan, secrets.path(), "info")?;
+    isthmus.process().signal(Signal::HUP)?;
+    throughout("it serves", Duration::from_secs(1), || Ok(isthmus.get("/readyz")?.0 == 200))?;
+    isthmus.stop()?;
+    Ok(())
 }
 
 /// The process gets SIGHUP, and cannot say a word any more.
