@@ -48,6 +48,12 @@ impl Kafka {
         Ok(Self { bootstrap: broker.bootstrap(), broker: Some(broker) })
     }
 
+    /// The same with this setting (`name=value`).
+    pub fn private_with(setting: &str) -> Result<Self> {
+        let broker = Broker::start_with(setting).context("cannot start Apache Kafka")?;
+        Ok(Self { bootstrap: broker.bootstrap(), broker: Some(broker) })
+    }
+
     /// The same at another address of this machine than loopback.
     pub fn private_at(host: Ipv4Addr) -> Result<Self> {
         let broker = Broker::start_at(host).context("cannot start Apache Kafka")?;

@@ -200,7 +200,9 @@ impl State {
                 next = Some(offset + 1);
             }
         }
-        self.partition.health.count_settled(delivered, failed);
+        if delivered + failed > 0 {
+            self.partition.health.count_settled(delivered, failed);
+        }
         if let Some(next) = next {
             self.stored = next;
             self.partition.stream.store(next);

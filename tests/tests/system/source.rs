@@ -290,6 +290,20 @@ fn partitions_of_a_pod_that_drains_are_taken_over_at_once() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn session_timeout_that_kafka_does_not_allow_is_said() -> Result<()> {
+    let kafka = Kafka::private_with("group.min.session.timeout.ms=20000")?;
+    let topic = kafka.topic("commands")?;
+    let source = commands("group").and("topicMapping", mapping(&topic));
+    let isthmus = Start::on(&kafka).unready(&manifest::file(std::slice::from_ref(&source)))?;
+    let link = isthmus.wait_for_reason("sources", "commands", "KafkaError")?;
+    let message = link["message"].as_str().unwrap_or_default();
+    assert!(message.contains("sessionTimeout") && message.contains("group.min.session.timeout.ms"), "{link}");
+    isthmus.reload(&manifest::file(&[source.with("sessionTimeout", "20s")]))?;
+    isthmus.wait_for_state("sources", "commands", "Connected")?;
+    Ok(())
+}
+
 /// Two pods of one group with a partition each.
 fn two_pods(with: impl Fn(Resource) -> Resource) -> Result<[Isthmus; 2]> {
     let kafka = Kafka::shared()?;
