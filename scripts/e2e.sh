@@ -5,6 +5,9 @@
 # The node lives in namespaces of its own, so nothing of it can be seen from this machine, and it ends with this script.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/steps.sh
+source scripts/steps.sh
+trap steps_end EXIT
 
 die() {
     echo "error: $*" >&2
@@ -14,6 +17,7 @@ die() {
 [ "$(uname -s)" = Linux ] || die "a node needs Linux: run \`make e2e\` on a Linux machine"
 [ "$(id -u)" = 0 ] || die "a node needs root: sudo make e2e"
 
+step "set-up"
 tests/environment/packages.sh
 tests/environment/packages.sh node
 tests/environment/kafka.sh broker >/dev/null
@@ -23,12 +27,15 @@ tests/environment/kubernetes.sh node >/dev/null
 tests/environment/coredns.sh >/dev/null
 tests/environment/pause.sh >/dev/null
 
+step "images"
 images=${CARGO_TARGET_DIR:-target}/images
 scripts/images.sh --registry isthmus.test --tag e2e "$images"
+step "build of the test"
 test=$(cargo test --workspace --test e2e --no-run --message-format=json |
     jq --raw-output 'select(.reason == "compiler-artifact" and .target.name == "e2e").executable')
 [ -x "$test" ] || die "cargo built no test of the name e2e"
 
+step "run"
 folder=$(mktemp -d)
 cgroup=isthmus-$(basename "$folder")
 # Where a kubelet mounts things. Folders that were not there go again.
@@ -38,6 +45,7 @@ for place in /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers; do
 done
 node=
 clean_up() {
+    steps_end
     # The end of this one process is the end of everything in its namespaces.
     if [ -n "$node" ] && kill -KILL "$node" 2>/dev/null; then wait "$node" || true; fi
     find /sys/fs/cgroup -depth -type d -path "*/$cgroup*" -exec rmdir {} + 2>/dev/null || true

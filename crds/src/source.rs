@@ -54,7 +54,8 @@ pub struct SourceSpec {
     /// How a record's value becomes text: as it is (it must be UTF-8), or in base64.
     #[serde(default)]
     pub value_encoding: Encoding,
-    /// Where to start in a partition that this group never read, or whose place Kafka has deleted.
+    /// Where to start in a partition that this group never read, or whose place Kafka has deleted. A topic that was created
+    /// anew is read from its beginning.
     #[serde(default)]
     pub offset_reset: OffsetReset,
     /// Consumer group. Empty: `isthmus-NAMESPACE-NAME`. All pods share it, and thereby the partitions.
@@ -73,6 +74,12 @@ pub struct SourceSpec {
     #[serde(default = "offset_commit_interval")]
     #[schemars(transform = between_durations("100ms", "1h"))]
     pub offset_commit_interval: Duration,
+    /// How long a pod may be silent before the others take its partitions: one that was killed or cut off, as one that
+    /// drains leaves at once. Kafka's `group.min.session.timeout.ms` (6s) and `group.max.session.timeout.ms` (30m) must
+    /// allow it.
+    #[serde(default = "session_timeout")]
+    #[schemars(transform = between_durations("6s", "30m"))]
+    pub session_timeout: Duration,
 }
 
 /// What happens to the records of one Kafka topic.
@@ -142,6 +149,7 @@ impl SourceSpec {
             max_fetch_bytes: max_fetch_bytes(),
             max_wait: max_wait(),
             offset_commit_interval: offset_commit_interval(),
+            session_timeout: session_timeout(),
         }
     }
 }
@@ -160,4 +168,8 @@ fn max_wait() -> Duration {
 
 fn offset_commit_interval() -> Duration {
     Duration::from_secs(5)
+}
+
+fn session_timeout() -> Duration {
+    Duration::from_secs(10)
 }

@@ -19,7 +19,7 @@
 //! | [`watch`], [`apply`], [`observe`], [`visit`] | talking to the API server and to pods | yes |
 //! | [`crd`] | whether our definitions are there and new enough | yes |
 //! | [`lease`] | which of several operators writes | yes |
-//! | [`run`], [`args`], [`admin`], [`metrics`], [`telemetry`], [`client`] | wiring | yes |
+//! | [`run`], [`args`], [`signals`], [`admin`], [`metrics`], [`telemetry`], [`client`] | wiring | yes |
 
 pub mod admin;
 pub mod apply;
@@ -41,6 +41,7 @@ pub mod names;
 pub mod observe;
 pub mod queue;
 pub mod run;
+pub mod signals;
 pub mod status;
 pub mod telemetry;
 pub mod visit;

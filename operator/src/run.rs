@@ -8,11 +8,7 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 use parking_lot::RwLock;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -26,6 +22,7 @@ use crate::{
     lease::Election,
     metrics::Metrics,
     names,
+    signals::Signals,
     visit::visit,
     watch::{Unsynced, Watches, secrets::SecretWatches},
 };
@@ -65,6 +62,7 @@ impl Progress {
 
 /// Runs until a signal.
 pub async fn run(args: Args) -> anyhow::Result<()> {
+    let signals = Signals::listen().context("signals cannot be received")?;
     let metrics = Metrics::default();
     let config = Config::infer()
         .await
@@ -80,8 +78,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let mut work = tokio::spawn(work(args, client, metrics, progress, stop.clone()));
     let ended = tokio::select! {
-        stopped = stopped() => {
-            stopped?;
+        () = signals.stop() => {
             tracing::info!("stopping");
             stop.cancel();
             work.await
@@ -91,16 +88,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     stop.cancel();
     serving.await??;
     ended?
-}
-
-async fn stopped() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// Everything between the start and the signal.

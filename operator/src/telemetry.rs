@@ -68,7 +68,11 @@ pub fn start(args: &Args) -> Result<Telemetry, TelemetryError> {
     let filter = args.log.as_deref().filter(|filter| !filter.trim().is_empty()).unwrap_or(DEFAULT);
     let filter =
         EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let logs = fmt::layer::<Registry>().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
+    // A line that cannot be written would be told where it cannot be written either, and that is a panic.
+    let logs = fmt::layer::<Registry>()
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     let logs = match args.log_format {
         LogFormat::Text => logs.compact().boxed(),
         LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),

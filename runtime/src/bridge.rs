@@ -317,8 +317,8 @@ impl Bridge {
         let mut plan = plan;
         let mut rejected = None;
         let mut started = HashMap::new();
-        let local = self.options.kafka.as_ref().is_some_and(|kafka| kafka.embedded);
-        let tuning = if local { Tuning::LOCAL } else { Tuning::POD };
+        let embedded = self.options.kafka.as_ref().is_some_and(|kafka| kafka.embedded);
+        let tuning = if embedded { Tuning::EMBEDDED } else { Tuning::KAFKA };
         for source in prepared.sources {
             let link = link(&source.connector);
             if link.is_err() {

@@ -53,6 +53,8 @@ pub struct Limits {
 pub enum Appended {
     /// It is in the buffer.
     Stored,
+    /// It is in the buffer, beyond the limits: a record of a Source, which should bring no more until this one left.
+    StoredBeyond,
     /// The buffer is full of records that cannot be dropped any more: this one was, and is counted.
     Refused,
 }
@@ -85,6 +87,12 @@ struct Entry {
 impl Entry {
     fn cost(&self) -> u64 {
         u64::from(self.place.length) + OVERHEAD
+    }
+
+    /// A record of a Source is not dropped: its offset would be committed, and nobody would send it again (row X3). A
+    /// Source has a bounded number of them, and stops where there is no room.
+    fn may_be_dropped(&self) -> bool {
+        !self.receipt.as_ref().is_some_and(Receipt::is_patient)
     }
 
     fn record<'s>(&self, segments: &'s Segments) -> Record<'s> {
@@ -152,6 +160,9 @@ pub struct PartitionLog {
     acknowledged: u64,
     bytes: u64,
     inflight_bytes: u64,
+    /// Bytes of queued records that may not be dropped, and how many at the front are known to be such.
+    kept_bytes: u64,
+    kept_in_front: usize,
     /// Entries in flight without a report, and those to be sent again.
     unreported: usize,
     again: usize,
@@ -160,12 +171,18 @@ pub struct PartitionLog {
 
 impl PartitionLog {
     /// Appends a record, dropping the oldest queued ones when a limit is reached. Dropped records that
-    /// somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one.
+    /// somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one. A record of a
+    /// Source is always taken, and none is dropped for it.
     pub fn append(&mut self, record: Record<'_>, receipt: Option<Receipt>, limits: Limits) -> Appended {
         self.counters.matched += 1;
         let cost = record.cost();
         let fits = |held: u64| held + cost <= limits.partition && held + limits.elsewhere + cost <= limits.total;
-        if !fits(self.inflight_bytes) {
+        if receipt.as_ref().is_some_and(Receipt::is_patient) {
+            let appended = if fits(self.bytes) { Appended::Stored } else { Appended::StoredBeyond };
+            self.push(record, receipt);
+            return appended;
+        }
+        if !fits(self.inflight_bytes + self.kept_bytes) {
             // Dropping all that waits would not make room: nothing that was taken is dropped for it.
             self.counters.queue_full += 1;
             if let Some(receipt) = receipt {
@@ -174,19 +191,38 @@ impl PartitionLog {
             return Appended::Refused;
         }
         while !fits(self.bytes) {
-            let Some(oldest) = self.queued.pop_front() else { break };
-            self.bytes -= oldest.cost();
-            self.counters.queue_full += 1;
-            oldest.resolve(&mut self.segments, Outcome::QuotaExceeded);
+            if !self.drop_oldest() {
+                break;
+            }
         }
         self.push(record, receipt);
         Appended::Stored
     }
 
+    /// Drops the oldest record that may be; says whether there was one.
+    fn drop_oldest(&mut self) -> bool {
+        let kept = self.queued.range(self.kept_in_front..).take_while(|entry| !entry.may_be_dropped()).count();
+        self.kept_in_front += kept;
+        let Some(oldest) = self.queued.remove(self.kept_in_front) else { return false };
+        self.bytes -= oldest.cost();
+        self.counters.queue_full += 1;
+        oldest.resolve(&mut self.segments, Outcome::QuotaExceeded);
+        true
+    }
+
+    fn pop_queued(&mut self) -> Option<Entry> {
+        let entry = self.queued.pop_front()?;
+        self.kept_in_front = self.kept_in_front.saturating_sub(1);
+        if !entry.may_be_dropped() {
+            self.kept_bytes -= entry.cost();
+        }
+        Some(entry)
+    }
+
     fn push(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
         let Record { key, value, timestamp, spread } = record;
         self.bytes += record.cost();
-        self.queued.push_back(Entry {
+        let entry = Entry {
             place: self.segments.push(key.unwrap_or_default(), value.unwrap_or_default()),
             key: key.map(|key| key.len() as u32),
             has_value: value.is_some(),
@@ -194,7 +230,11 @@ impl PartitionLog {
             spread,
             timestamp,
             receipt,
-        });
+        };
+        if !entry.may_be_dropped() {
+            self.kept_bytes += entry.cost();
+        }
+        self.queued.push_back(entry);
     }
 
     /// The next record to send while less than `window` bytes are in flight, with its position.
@@ -209,7 +249,7 @@ impl PartitionLog {
 
     /// The record that [`PartitionLog::next_to_send`] gave is with Kafka's client now.
     pub fn mark_sent(&mut self) {
-        if let Some(mut entry) = self.queued.pop_front() {
+        if let Some(mut entry) = self.pop_queued() {
             self.inflight_bytes += entry.cost();
             self.counters.retried += u64::from(entry.sent_before);
             entry.sent_before = true;
@@ -220,7 +260,7 @@ impl PartitionLog {
 
     /// The record that [`PartitionLog::next_to_send`] gave can never be sent.
     pub fn mark_unsendable(&mut self) {
-        if let Some(entry) = self.queued.pop_front() {
+        if let Some(entry) = self.pop_queued() {
             self.bytes -= entry.cost();
             self.counters.failed += 1;
             entry.resolve(&mut self.segments, Outcome::Rejected);
@@ -282,14 +322,19 @@ impl PartitionLog {
         while let Some(flight) = self.inflight.pop_back() {
             if let Flight::Again(entry) = flight {
                 self.inflight_bytes -= entry.cost();
+                if !entry.may_be_dropped() {
+                    self.kept_bytes += entry.cost();
+                }
                 self.queued.push_front(entry);
             }
         }
         self.again = 0;
+        self.kept_in_front = 0;
     }
 
     /// Moves the queued records out, oldest first, as if they had never been here.
     pub fn move_queued(&mut self, mut into: impl FnMut(Record<'_>, Option<Receipt>)) {
+        (self.kept_bytes, self.kept_in_front) = (0, 0);
         for mut entry in std::mem::take(&mut self.queued) {
             self.counters.matched -= 1;
             self.bytes -= entry.cost();
@@ -332,6 +377,7 @@ impl PartitionLog {
             entry.resolve(&mut self.segments, Outcome::Unavailable);
         }
         (self.bytes, self.inflight_bytes, self.unreported, self.again) = (0, 0, 0, 0);
+        (self.kept_bytes, self.kept_in_front) = (0, 0);
     }
 
     /// Position of the first record that is not finally reported.

@@ -85,6 +85,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether it is waited for however long that takes, as a Source does.
+    pub fn is_patient(&self) -> bool {
+        !self.impatient
+    }
+
     /// Tells the owner of the message its outcome.
     pub fn resolve(mut self, outcome: Outcome) {
         self.push(outcome);
@@ -147,6 +152,7 @@ pub struct Tracker<'a> {
     outcome: Outcome,
     patience: Option<Duration>,
     waits_for_delivery: bool,
+    hold: bool,
 }
 
 impl Tracker<'_> {
@@ -171,6 +177,11 @@ impl Tracker<'_> {
     /// A stage was done with the message at once.
     pub fn settle(&mut self, outcome: Outcome) {
         self.outcome = self.outcome.max(outcome);
+    }
+
+    /// A stage took the message although it has no room: the owner should bring no more before this one is settled.
+    pub fn hold(&mut self) {
+        self.hold = true;
     }
 
     /// Whether the owner wants to know that subscribers have the message (a Source does, a device does not).
@@ -249,6 +260,8 @@ pub struct Window<T> {
     earliest: Option<Instant>,
     scratch: Uncollected,
     waits_for_delivery: bool,
+    /// The last message with [`Tracker::hold`], until it is settled.
+    held: Option<u32>,
 }
 
 impl<T> Window<T> {
@@ -271,6 +284,7 @@ impl<T> Window<T> {
             earliest: None,
             scratch: Uncollected::new(),
             waits_for_delivery,
+            held: None,
         }
     }
 
@@ -289,6 +303,11 @@ impl<T> Window<T> {
         self.entries.front.is_none()
     }
 
+    /// Whether a message that a stage had no room for is not settled yet; see [`Tracker::hold`].
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Routes one message, which came at `now`, with `route` and remembers it until all the receipts that were handed out
     /// are resolved. Patience with them begins at `now`.
     pub fn track<R>(&mut self, now: Instant, tag: T, route: impl FnOnce(&mut Tracker<'_>) -> R) -> R {
@@ -299,9 +318,13 @@ impl<T> Window<T> {
             outcome: Outcome::Unmatched,
             patience: None,
             waits_for_delivery: self.waits_for_delivery,
+            hold: false,
         };
         let routed = route(&mut tracker);
-        let Tracker { issued, outcome, patience, .. } = tracker;
+        let Tracker { sequence, issued, outcome, patience, hold, .. } = tracker;
+        if hold {
+            self.held = Some(sequence);
+        }
         let deadline = patience.map(|patience| now + patience);
         if let Some(deadline) = deadline {
             self.deadlines += 1;
@@ -332,6 +355,7 @@ impl<T> Window<T> {
             return None;
         }
         let entry = self.entries.pop()?;
+        self.held.take_if(|held| *held == self.base);
         self.base = self.base.wrapping_add(1);
         if entry.deadline.is_some() {
             self.deadlines -= 1;
@@ -408,6 +432,24 @@ mod tests {
         let mut window = Window::for_publisher();
         drop(window.track(Instant::now(), (), receipt));
         assert_eq!(settled(&mut window), [((), Outcome::Unavailable)]);
+    }
+
+    #[test]
+    fn a_window_is_held_until_the_message_without_room_is_settled() {
+        let mut window = Window::for_source();
+        let first = window.track(Instant::now(), 1, receipt);
+        assert!(!window.is_held());
+        let second = window.track(Instant::now(), 2, |tracker| {
+            tracker.hold();
+            tracker.receipt()
+        });
+        assert!(window.is_held());
+        second.resolve(Outcome::Safe);
+        assert_eq!(settled(&mut window), []);
+        assert!(window.is_held(), "it waits for its turn");
+        first.resolve(Outcome::Safe);
+        assert_eq!(settled(&mut window), [(1, Outcome::Safe), (2, Outcome::Safe)]);
+        assert!(!window.is_held());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `isthmus run`: the data path of one Bridge from a plan file, as a pod does. A changed plan takes effect at once.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -175,14 +175,14 @@ pub fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     outcome
 }
 
-#[expect(clippy::print_stderr, reason = "what is wrong with a command goes to standard error")]
 /// Tells the user of the command line what is wrong.
 pub fn complain(text: &str) {
-    eprintln!("{text}");
+    // Nobody listens when the terminal is closed.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Tells the user of the command line what is.
-#[expect(clippy::print_stdout, reason = "what the user of the command line is told goes to standard output")]
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    // When the terminal is closed nobody listens, and there is still work to finish.
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -142,6 +142,12 @@ impl Sink {
                 }
                 Ok(())
             }
+            Appended::StoredBeyond => {
+                if let Some(tracker) = tracker {
+                    tracker.hold();
+                }
+                Ok(())
+            }
             Appended::Refused if self.core.is_closed() => Err(WriteError::Gone { sink: self.core.name.clone() }),
             Appended::Refused => Err(WriteError::Full { sink: self.core.name.clone() }),
         }

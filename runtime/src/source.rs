@@ -12,26 +12,23 @@
 pub mod columns;
 pub mod health;
 pub mod mapping;
+mod member;
 mod partition;
 
 pub mod record;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bytestring::ByteString;
 use isthmus_plan::document;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 
 use self::health::Health;
 use self::mapping::{Mapper, MappingError, SourceRoute};
-use self::partition::Partition;
+use self::member::Member;
 use self::record::Record;
-use crate::kafka::consumer::{Consumer, ConsumerError, PartitionStream, Rebalance, Settings};
+use crate::kafka::consumer::{Consumer, ConsumerError, Settings};
 use crate::kafka::security::{Secured, Security};
 use crate::receipt::Tracker;
 use crate::secrets::SecretError;
@@ -40,16 +37,6 @@ use crate::status;
 /// Records of one Source that were received and are not settled; beyond it nothing more is taken from librdkafka.
 /// Shared evenly by the assigned partitions.
 pub const WINDOW: usize = 1_000;
-
-/// A partition that the group takes away has this long to settle the records it has, so that the next owner does
-/// not deliver them again. Short, because the whole group waits.
-const REVOKE_GRACE: Duration = Duration::from_secs(2);
-
-/// The last commit is tried for this long even when the deadline is over: it saves deliveries that were made.
-const CLOSE_GRACE: Duration = Duration::from_millis(500);
-
-/// How often Kafka is asked whether a missing topic is there now.
-const MISSING_TOPIC_CHECK: Duration = Duration::from_secs(5);
 
 /// What becomes of a record; called by the partition's task, in order.
 pub trait Handler: Send + Sync + 'static {
@@ -75,23 +62,23 @@ pub enum SourceError {
 /// What differs between a pod and a laptop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
-    session_timeout: Duration,
+    longest_session: Duration,
     statistics_interval: Duration,
     longest_wait: Duration,
 }
 
 impl Tuning {
-    /// In a pod: as Kafka's own clients have it (KIP-735).
-    pub const POD: Self = Self {
-        session_timeout: Duration::from_secs(45),
+    /// In a pod, and wherever Kafka is a real one.
+    pub const KAFKA: Self = Self {
+        longest_session: Duration::MAX,
         statistics_interval: Duration::from_secs(5),
         longest_wait: Duration::MAX,
     };
 
-    /// In local mode. The embedded broker hands the partitions of a member that left to the next one when its session
+    /// With the embedded broker. It hands the partitions of a member that left to the next one when its session
     /// is over, and answers a fetch that found nothing only when its time is over, whatever came in between.
-    pub const LOCAL: Self = Self {
-        session_timeout: Duration::from_secs(6),
+    pub const EMBEDDED: Self = Self {
+        longest_session: Duration::from_secs(6),
         statistics_interval: Duration::from_secs(1),
         longest_wait: Duration::from_millis(50),
     };
@@ -112,7 +99,7 @@ impl Tuning {
             metadata_request_timeout: kafka.metadata_request_timeout.get(),
             min_metadata_refresh_interval: kafka.min_metadata_refresh_interval.get(),
             request_timeout: kafka.request_timeout.get(),
-            session_timeout: self.session_timeout,
+            session_timeout: plan.session_timeout.get().min(self.longest_session),
             statistics_interval: self.statistics_interval,
         }
     }
@@ -164,15 +151,7 @@ impl Source {
         let health = Arc::new(Health::new(&settings));
         let consumer = Consumer::start(&settings, health.clone())?;
         let (stop, asked_to_stop) = oneshot::channel();
-        let member = Member {
-            settings,
-            handler,
-            health: health.clone(),
-            consumer,
-            stop: asked_to_stop,
-            partitions: BTreeMap::new(),
-            limit: Arc::new(AtomicUsize::new(WINDOW)),
-        };
+        let member = Member::new(settings, handler, health.clone(), consumer, asked_to_stop);
         Ok(Self { health, stop, task: tokio::spawn(member.run()) })
     }
 
@@ -192,126 +171,6 @@ impl Source {
         // A task that ended already needs no request.
         let _ = self.stop.send(deadline);
         self.task.await.unwrap_or(Left { unsettled: 0, commit_unconfirmed: true })
-    }
-}
-
-type Key = (ByteString, i32);
-
-struct Running {
-    task: JoinHandle<usize>,
-    end: oneshot::Sender<Instant>,
-}
-
-/// The task of a Source: serves the group, starts and ends the partitions' tasks.
-struct Member {
-    settings: Settings,
-    handler: Arc<dyn Handler>,
-    health: Arc<Health>,
-    consumer: Consumer,
-    stop: oneshot::Receiver<Instant>,
-    partitions: BTreeMap<Key, Running>,
-    /// The share of [`WINDOW`] that each partition has.
-    limit: Arc<AtomicUsize>,
-}
-
-impl Member {
-    async fn run(mut self) -> Left {
-        let mut check = tokio::time::interval(MISSING_TOPIC_CHECK);
-        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let deadline = loop {
-            tokio::select! {
-                // A Source that was dropped instead of stopped ends at once.
-                deadline = &mut self.stop => break deadline.unwrap_or_else(|_| Instant::now()),
-                rebalance = self.consumer.next() => self.rebalance(rebalance).await,
-                _ = check.tick() => self.look_for_missing_topics(),
-            }
-        };
-        self.close(deadline).await
-    }
-
-    async fn rebalance(&mut self, rebalance: Rebalance) {
-        match rebalance {
-            Rebalance::Assign(partitions) => {
-                for stream in self.consumer.assign(&partitions) {
-                    self.take_on(stream);
-                }
-                self.health.member(true);
-            }
-            Rebalance::Revoke(partitions) => {
-                // When somebody else may have the partitions already, waiting would only deliver twice what
-                // cannot be committed anyway.
-                let lost = self.consumer.assignment_lost();
-                let grace = if lost { Duration::ZERO } else { REVOKE_GRACE };
-                let ending = self.ask_to_end(partitions.keys(), Instant::now() + grace);
-                self.ended(ending).await;
-                self.consumer.unassign(&partitions);
-                self.health.member(!lost);
-            }
-        }
-        self.limit.store((WINDOW / self.partitions.len().max(1)).max(1), Relaxed);
-    }
-
-    fn take_on(&mut self, stream: PartitionStream) {
-        let key = (stream.topic().clone(), stream.partition());
-        tracing::info!(source = %self.settings.name, topic = %key.0, partition = key.1, "partition assigned");
-        let (end, asked_to_end) = oneshot::channel();
-        let partition = Partition {
-            stream,
-            handler: self.handler.clone(),
-            health: self.health.clone(),
-            progress: self.health.assigned(&key),
-            limit: self.limit.clone(),
-            end: asked_to_end,
-        };
-        self.partitions.insert(key, Running { task: tokio::spawn(partition.run()), end });
-    }
-
-    /// Asks the partitions' tasks to end; they have until the deadline to settle what they took.
-    fn ask_to_end(&mut self, keys: Vec<Key>, deadline: Instant) -> Vec<(Key, JoinHandle<usize>)> {
-        keys.into_iter()
-            .filter_map(|key| {
-                let Running { task, end } = self.partitions.remove(&key)?;
-                // A task that ended already needs no request.
-                let _ = end.send(deadline);
-                Some((key, task))
-            })
-            .collect()
-    }
-
-    /// Waits for the tasks; returns how many records they did not settle.
-    async fn ended(&self, ending: Vec<(Key, JoinHandle<usize>)>) -> usize {
-        let mut left = 0;
-        for (key, task) in ending {
-            let unsettled = task.await.unwrap_or(0);
-            left += unsettled;
-            self.health.revoked(&key);
-            let (topic, partition) = key;
-            tracing::info!(source = %self.settings.name, %topic, partition, unsettled, "partition given back");
-        }
-        left
-    }
-
-    fn look_for_missing_topics(&self) {
-        for topic in self.health.missing_topics() {
-            let look = self.consumer.has_topic(topic.clone(), self.settings.metadata_request_timeout);
-            let health = self.health.clone();
-            // Ends by itself within the timeout given to the request.
-            drop(tokio::task::spawn_blocking(move || {
-                if look() {
-                    health.topic_found(&topic);
-                }
-            }));
-        }
-    }
-
-    async fn close(mut self, deadline: Instant) -> Left {
-        let keys = self.partitions.keys().cloned().collect();
-        // Heartbeats come from librdkafka's own thread; a rebalance now waits for the answer that closing gives.
-        let ending = self.ask_to_end(keys, deadline);
-        self.health.stopping();
-        let unsettled = self.ended(ending).await;
-        let confirmed = self.consumer.close(deadline.max(Instant::now() + CLOSE_GRACE)).await;
-        Left { unsettled, commit_unconfirmed: !confirmed }
     }
 }
 

@@ -167,6 +167,9 @@ pub struct Source {
     pub delivered: u64,
     /// Given up on after a failure; their offset went on.
     pub failed: u64,
+    /// How often a partition was read again from an earlier place, because its log is another one: the topic was created
+    /// anew, or its end was lost.
+    pub rewinds: u64,
     /// Received, not yet settled.
     pub pending: u64,
     /// Records in Kafka not yet received, over the assigned partitions; absent until known.

@@ -49,6 +49,8 @@ pub fn start(filter: Option<&str>) -> Result<(), TelemetryError> {
         // https://no-color.org: set and not empty.
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
         .with_writer(AboveTheScreen)
+        // A line that cannot be written would be told where it cannot be written either, and that is a panic.
+        .log_internal_errors(false)
         .finish()
         .try_init()
         .map_err(TelemetryError::Twice)

@@ -350,8 +350,13 @@ impl Isthmus {
     }
 
     /// Like [`Isthmus::stop`], and within this time.
-    pub fn stop_within(mut self, time: Duration) -> Result<String> {
-        self.process.signal(Signal::TERM)?;
+    pub fn stop_within(self, time: Duration) -> Result<String> {
+        self.stop_by(Signal::TERM, time)
+    }
+
+    /// Like [`Isthmus::stop_within`], by another signal.
+    pub fn stop_by(mut self, signal: Signal, time: Duration) -> Result<String> {
+        self.process.signal(signal)?;
         let status = self.process.wait(time)?;
         let output = self.process.output();
         if status.code() != Some(0) {

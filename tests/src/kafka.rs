@@ -48,6 +48,12 @@ impl Kafka {
         Ok(Self { bootstrap: broker.bootstrap(), broker: Some(broker) })
     }
 
+    /// The same with this setting (`name=value`).
+    pub fn private_with(setting: &str) -> Result<Self> {
+        let broker = Broker::start_with(setting).context("cannot start Apache Kafka")?;
+        Ok(Self { bootstrap: broker.bootstrap(), broker: Some(broker) })
+    }
+
     /// The same at another address of this machine than loopback.
     pub fn private_at(host: Ipv4Addr) -> Result<Self> {
         let broker = Broker::start_at(host).context("cannot start Apache Kafka")?;
@@ -87,6 +93,14 @@ impl Kafka {
         let mut command = python::script("create_topic.py")?;
         command.args([&self.bootstrap, name, &partitions.to_string()]).args(settings);
         crate::process::Process::run("create_topic.py", Duration::from_secs(30), &mut command)?;
+        Ok(())
+    }
+
+    /// Deletes a topic with all of its records.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        let mut command = python::script("delete_topic.py")?;
+        command.args([&self.bootstrap, name]);
+        crate::process::Process::run("delete_topic.py", Duration::from_secs(30), &mut command)?;
         Ok(())
     }
 

@@ -171,6 +171,8 @@ pub struct Source {
     pub max_wait: Duration,
     /// How often offsets are committed.
     pub offset_commit_interval: Duration,
+    /// How long a pod may be silent before the others take its partitions.
+    pub session_timeout: Duration,
 }
 
 /// A Rule whose SQL compiles and whose Sinks are in the plan.

@@ -1,6 +1,6 @@
 //! The log alone: order, figures and memory.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -80,7 +80,8 @@ fn a_full_buffer_drops_its_oldest_and_never_what_is_in_flight() {
     }
     assert_eq!(send_all(&mut log, COST), [(0, 0)]);
     window.track(Instant::now(), "dropped", |tracker| {
-        assert_eq!(append(&mut log, 2, Some(tracker.receipt()), limits), Appended::Stored);
+        let receipt = tracker.impatient_receipt(Duration::from_secs(60));
+        assert_eq!(append(&mut log, 2, Some(receipt), limits), Appended::Stored);
     });
     append(&mut log, 3, None, limits);
     append(&mut log, 4, None, limits);
@@ -90,6 +91,57 @@ fn a_full_buffer_drops_its_oldest_and_never_what_is_in_flight() {
     report(&mut log, 0, Report::Delivered);
     assert_eq!(send_all(&mut log, u64::MAX), [(1, 3), (2, 4)]);
     assert_eq!(append(&mut log, 5, None, Limits { partition: COST, ..limits }), Appended::Refused);
+    assert!(balanced(&log));
+}
+
+/// Its receipt is patient: nobody gives up on it.
+fn append_of_source(log: &mut PartitionLog, window: &mut Window<u32>, number: u32, limits: Limits) -> Appended {
+    window.track(Instant::now(), number, |tracker| append(log, number, Some(tracker.receipt()), limits))
+}
+
+#[test]
+fn a_record_of_a_source_drops_nothing_and_is_told_when_there_is_no_room() {
+    let limits = Limits { partition: 3 * COST, elsewhere: 0, total: u64::MAX };
+    let (mut log, mut window) = (PartitionLog::default(), Window::for_source());
+    for n in 0..2 {
+        append(&mut log, n, None, limits);
+    }
+    assert_eq!(append_of_source(&mut log, &mut window, 2, limits), Appended::Stored);
+    assert_eq!(append_of_source(&mut log, &mut window, 3, limits), Appended::StoredBeyond);
+    assert_eq!(log.counters().queue_full, 0);
+    let order: Vec<u32> = send_all(&mut log, u64::MAX).into_iter().map(|(_, n)| n).collect();
+    assert_eq!(order, [0, 1, 2, 3]);
+    assert!(balanced(&log));
+}
+
+#[test]
+fn a_record_of_a_source_is_dropped_for_nobody() {
+    let limits = Limits { partition: 4 * COST, elsewhere: 0, total: u64::MAX };
+    let (mut log, mut window) = (PartitionLog::default(), Window::for_source());
+    for n in 0..2 {
+        append_of_source(&mut log, &mut window, n, limits);
+    }
+    append(&mut log, 2, None, limits);
+    append_of_source(&mut log, &mut window, 3, limits);
+    for n in 4..6 {
+        assert_eq!(append(&mut log, n, None, limits), Appended::Stored);
+    }
+    assert_eq!(log.counters().queue_full, 2, "2 and 4");
+    append_of_source(&mut log, &mut window, 6, limits);
+    assert_eq!(append(&mut log, 7, None, limits), Appended::Refused, "only the Source's would be left to drop");
+    window.collect();
+    assert_eq!(window.pop_settled(), None);
+
+    // What is sent again is in front, and kept too.
+    let sent = send_all(&mut log, u64::MAX);
+    assert_eq!(sent.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 1, 3, 5, 6]);
+    for (position, _) in sent {
+        report(&mut log, position, Report::Again);
+    }
+    let roomier = Limits { partition: 5 * COST, ..limits };
+    assert_eq!(append(&mut log, 8, None, roomier), Appended::Stored);
+    let order: Vec<u32> = send_all(&mut log, u64::MAX).into_iter().map(|(_, n)| n).collect();
+    assert_eq!(order, [0, 1, 3, 6, 8], "5 was a device's");
     assert!(balanced(&log));
 }
 

@@ -142,6 +142,12 @@ impl Trouble {
             RDKafkaErrorCode::LeaderNotAvailable => {
                 (NO_LEADER, format!("{because}: no partition has a leader, look at the Kafka brokers; it keeps trying"))
             }
+            RDKafkaErrorCode::InvalidSessionTimeout => (
+                KAFKA_ERROR,
+                "Kafka does not allow the Source's sessionTimeout: choose one between the brokers' \
+                 group.min.session.timeout.ms and group.max.session.timeout.ms; it keeps trying"
+                    .to_owned(),
+            ),
             _ => (KAFKA_ERROR, format!("Kafka reports an error: {because}; it keeps trying")),
         };
         Self {

@@ -1,37 +1,41 @@
 //! One member of a consumer group: librdkafka's consumer with the settings of one Source.
 //!
-//! Owns the connection, the membership and the stream of each assigned partition. What becomes of a
-//! record, and when its offset is stored, is decided by [`source`](crate::source). Offsets that were
+//! Owns the connection, the membership, the stream of each assigned partition (`stream`) and where it begins (`place`).
+//! What becomes of a record, and when its offset is stored, is decided by [`source`](crate::source). Offsets that were
 //! stored are committed by librdkafka: on the interval, when a partition is revoked and on close.
 
 mod context;
+mod place;
 mod statistics;
+mod stream;
 
+use std::collections::{HashMap, HashSet};
 use std::future::Future as _;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use isthmus_api::source::OffsetReset;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue};
+use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp as KafkaTimestamp};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
 use self::context::Context;
 pub use self::context::{Partitions, Rebalance};
+pub use self::place::{Key, Place};
 pub use self::statistics::{PartitionStatistics, Statistics};
+pub use self::stream::PartitionStream;
 use super::client::{self, Trouble};
 use super::security::{self, Security};
-use crate::message::now_millis;
-use crate::source::record::{Record, Timestamp};
 
 /// Pause between two attempts to commit while the group rebalances.
 const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a member says that it lives, at the least.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Everything a consumer is set up with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +66,7 @@ pub struct Settings {
     pub min_metadata_refresh_interval: Duration,
     /// Age of an unanswered request at which the connection counts as dead.
     pub request_timeout: Duration,
-    /// How long the group waits for a silent member. 45 s as Kafka's own clients do (KIP-735), short in local
-    /// mode, whose broker hands over partitions only when the session of the one that left is over.
+    /// How long the group waits for a silent member.
     pub session_timeout: Duration,
     /// How often [`Monitor::statistics`] is called.
     pub statistics_interval: Duration,
@@ -88,18 +91,16 @@ impl Settings {
             // Only the partitions that move stop when a member comes or goes (KIP-429).
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", millis(self.session_timeout))
-            .set("heartbeat.interval.ms", millis((self.session_timeout / 3).min(Duration::from_secs(3))))
+            // With the answer a member learns that another left, and that its partitions are to be had.
+            .set("heartbeat.interval.ms", millis((self.session_timeout / 3).min(HEARTBEAT)))
+            // It must not be shorter than a session. librdkafka's default.
+            .set("max.poll.interval.ms", millis(self.session_timeout.max(Duration::from_secs(300))))
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", millis(self.commit_interval))
             // Stored by the Source once a record is delivered (row X3), not when librdkafka handed it over.
             .set("enable.auto.offset.store", "false")
-            .set(
-                "auto.offset.reset",
-                match self.offset_reset {
-                    OffsetReset::Latest => "latest",
-                    OffsetReset::Earliest => "earliest",
-                },
-            )
+            // For a place that the log does not have. Without a place `look_up` decides.
+            .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
             .set("allow.auto.create.topics", "false")
             .set("fetch.min.bytes", "1")
@@ -152,6 +153,9 @@ pub trait Monitor: Send + Sync + 'static {
     fn statistics(&self, statistics: Statistics);
 }
 
+/// Where the partitions of an assignment are read from.
+pub type Places = HashMap<Key, Place>;
+
 /// A member of a consumer group.
 pub struct Consumer {
     inner: Arc<StreamConsumer<Context>>,
@@ -194,24 +198,42 @@ impl Consumer {
         }
     }
 
-    /// Takes the partitions on: from now on their streams yield records.
-    pub fn assign(&self, partitions: &Partitions) -> Vec<PartitionStream> {
-        // The queue is split off first: a partition's records then never reach the main queue.
-        let streams = partitions
-            .0
-            .elements()
-            .iter()
-            .filter_map(|element| {
-                let queue = self.inner.split_partition_queue(element.topic(), element.partition())?;
-                Some(PartitionStream {
-                    queue,
-                    consumer: Arc::clone(&self.inner),
-                    topic: element.topic().into(),
-                    partition: element.partition(),
-                })
-            })
-            .collect();
-        context::assign(self.inner.as_ref(), &partitions.0);
+    /// Asks Kafka where to read on in the partitions that the group gave; to be called, again when it fails, where
+    /// blocking does no harm. `new` are those of which nothing was ever seen, should the group have no place in them.
+    pub fn look_up(
+        &self,
+        partitions: Partitions,
+        reset: OffsetReset,
+        new: HashSet<Key>,
+        within: Duration,
+    ) -> impl Fn() -> Result<Places, KafkaError> + Send + Sync + 'static {
+        let consumer = Arc::clone(&self.inner);
+        move || {
+            let ask = place::Asking { consumer: &consumer, within };
+            place::look_up(&ask, &partitions, reset, |topic, partition| new.contains(&(topic.into(), partition)))
+        }
+    }
+
+    /// Takes the partitions on: from now on their streams yield records. Where no place is given, the stream begins
+    /// at what the group committed, or else at the beginning.
+    pub fn assign(&self, partitions: &Partitions, places: &Places) -> Vec<PartitionStream> {
+        let mut starts = TopicPartitionList::new();
+        let mut streams = Vec::new();
+        for (topic, partition) in partitions.keys() {
+            let place = places.get(&(topic.clone(), partition)).copied();
+            let start = match place {
+                Some(Place::Chosen(offset)) => Offset::Offset(offset),
+                Some(Place::Committed(_) | Place::Beginning) | None => Offset::Stored,
+            };
+            if starts.add_partition_offset(&topic, partition, start).is_err() {
+                continue;
+            }
+            // The queue is split off first: a partition's records then never reach the main queue.
+            if let Some(queue) = self.inner.split_partition_queue(&topic, partition) {
+                streams.push(PartitionStream::new(queue, Arc::clone(&self.inner), (topic, partition), place));
+            }
+        }
+        context::assign(self.inner.as_ref(), &starts);
         streams
     }
 
@@ -280,76 +302,6 @@ fn commit(consumer: &StreamConsumer<Context>, deadline: Instant) -> bool {
                 tracing::warn!(%error, "offsets not committed; their records may come again");
                 return false;
             }
-        }
-    }
-}
-
-/// The records of one assigned partition, in order.
-pub struct PartitionStream {
-    queue: StreamPartitionQueue<Context>,
-    consumer: Arc<StreamConsumer<Context>>,
-    topic: ByteString,
-    partition: i32,
-}
-
-impl std::fmt::Debug for PartitionStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PartitionStream({}/{})", self.topic, self.partition)
-    }
-}
-
-impl PartitionStream {
-    /// Kafka topic.
-    pub fn topic(&self) -> &ByteString {
-        &self.topic
-    }
-
-    /// Partition number.
-    pub fn partition(&self) -> i32 {
-        self.partition
-    }
-
-    /// The next record. Cancel safe; pends for ever when the partition is no longer assigned.
-    pub async fn next(&self) -> Record {
-        loop {
-            match self.queue.recv().await {
-                Ok(message) => return self.record(&message),
-                Err(error) => self.consumer.context().consumption_error(&error),
-            }
-        }
-    }
-
-    /// Everything up to and including `offset` is delivered: commit it when the time comes.
-    pub fn store(&self, offset: i64) {
-        let mut offsets = TopicPartitionList::with_capacity(1);
-        let stored = offsets
-            .add_partition_offset(&self.topic, self.partition, Offset::Offset(offset + 1))
-            .and_then(|()| self.consumer.store_offsets(&offsets));
-        if let Err(error) = stored {
-            // The partition went to another member in the meantime; that one delivers the records again.
-            tracing::debug!(topic = %self.topic, partition = self.partition, offset, %error, "offset not stored");
-        }
-    }
-
-    fn record(&self, message: &BorrowedMessage<'_>) -> Record {
-        Record {
-            topic: self.topic.clone(),
-            partition: self.partition,
-            offset: message.offset(),
-            timestamp: match message.timestamp() {
-                KafkaTimestamp::NotAvailable => Timestamp::Undefined,
-                KafkaTimestamp::CreateTime(millis) => Timestamp::Create(millis),
-                KafkaTimestamp::LogAppendTime(millis) => Timestamp::Append(millis),
-            },
-            key: message.key().map(Bytes::copy_from_slice),
-            value: message.payload().map(Bytes::copy_from_slice),
-            headers: message.headers().map_or_else(Vec::new, |headers| {
-                headers
-                    .iter()
-                    .map(|header| (ByteString::from(header.key), header.value.map(Bytes::copy_from_slice)))
-                    .collect()
-            }),
-            received_at: now_millis(),
         }
     }
 }

@@ -146,6 +146,7 @@ pub const METRICS: &[Metric] = &[
     of_sources!(Counter "isthmus_source_received" "records" received "Records received from Kafka"),
     of_sources!(Counter "isthmus_source_delivered" "records" delivered "Records that were delivered, handed to durable storage, or wanted by nobody"),
     of_sources!(Counter "isthmus_source_failed" "records" failed "Records given up on after a failure; their offset went on"),
+    of_sources!(Counter "isthmus_source_rewinds" "partitions" rewinds "Partitions read again from an earlier place, because the topic was created anew or its end was lost"),
     of_sources!(Gauge "isthmus_source_pending" "records" pending "Records received whose delivery is not confirmed yet"),
     metric(
         Gauge,

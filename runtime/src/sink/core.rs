@@ -143,7 +143,8 @@ impl Core {
             }
         }
         loop {
-            let Some(topic) = self.topic(topic) else {
+            let of_a_source = receipt.as_ref().is_some_and(Receipt::is_patient);
+            let Some((topic, too_many)) = self.topic(topic, of_a_source) else {
                 let mut settled = self.settled.lock();
                 settled.matched += 1;
                 let outcome = if self.is_closed() {
@@ -159,6 +160,7 @@ impl Core {
                 return Appended::Refused;
             };
             match self.store_in(&topic, record, receipt) {
+                Ok(_) if too_many => return Appended::StoredBeyond,
                 Ok(appended) => return appended,
                 Err(returned) => receipt = returned,
             }

@@ -270,6 +270,12 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     }
     let stored = sink.core.store(&names[10], record("k", "v"), None);
     assert_eq!(stored, Appended::Refused, "no topic is idle: a new one has no room");
+    let mut window = Window::for_source();
+    for (name, appended) in [(&names[11], Appended::StoredBeyond), (&names[11], Appended::Stored)] {
+        let stored = window
+            .track(Instant::now(), (), |tracker| sink.core.store(name, record("k", "v"), Some(tracker.receipt())));
+        assert_eq!(stored, appended, "a Source waits instead");
+    }
     assert!(adds_up(&sink.snapshot()));
     sink.drain(Instant::now()).await;
 }

@@ -58,29 +58,33 @@ impl Core {
         }
     }
 
-    /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone.
-    pub(super) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+    /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone. It is made
+    /// `anyway` for a record of a Source, which waits then: whether there were too many is said as well.
+    pub(super) fn topic(&self, name: &str, anyway: bool) -> Option<(Arc<Topic>, bool)> {
         let now = now_millis();
         if let Some(topic) = self.topics.read().get(name) {
             topic.used_at.store(now, Ordering::Relaxed);
-            return Some(Arc::clone(topic));
+            return Some((Arc::clone(topic), false));
         }
         let mut topics = self.topics.write();
         if self.closed.load(Ordering::Relaxed) {
             return None;
         }
-        if topics.len() >= self.bounds.topics.load(Ordering::Relaxed) {
+        let most = self.bounds.topics.load(Ordering::Relaxed);
+        while topics.len() >= most {
             let idle = topics.values().filter(|topic| topic.is_empty());
-            let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed))?.clone();
-            if !self.evict(&longest) {
-                return None;
-            }
+            let longest = idle.min_by_key(|topic| topic.used_at.load(Ordering::Relaxed)).cloned();
+            let Some(longest) = longest.filter(|longest| self.evict(longest)) else { break };
             topics.remove(&longest.name);
+        }
+        let too_many = topics.len() >= most;
+        if too_many && !anyway {
+            return None;
         }
         let name = ByteString::from(name);
         let topic = topics.entry(name.clone()).or_insert_with(|| Arc::new(Topic::new(name, now)));
         self.attention.notify_one();
-        Some(Arc::clone(topic))
+        Some((Arc::clone(topic), too_many))
     }
 
     pub(super) fn evict(&self, topic: &Topic) -> bool {

@@ -3,7 +3,7 @@
 //! Facts arrive from librdkafka's callbacks, from the group's task and from the partitions' tasks; the link is
 //! derived from them when somebody asks. No IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -31,13 +31,30 @@ pub struct Progress {
     position: AtomicI64,
     /// Offset after the last record in Kafka, as of the last statistics.
     end: AtomicI64,
+    /// Offset that the group has committed, as of the last statistics.
+    committed: AtomicI64,
     /// Received, not settled.
     pending: AtomicU64,
 }
 
 impl Progress {
     fn new() -> Self {
-        Self { position: AtomicI64::new(-1), end: AtomicI64::new(-1), pending: AtomicU64::new(0) }
+        Self {
+            position: AtomicI64::new(-1),
+            end: AtomicI64::new(-1),
+            committed: AtomicI64::new(-1),
+            pending: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the group's place is known to be `next` or before it, so that it goes on from there by itself.
+    pub fn is_committed_up_to(&self, next: i64) -> bool {
+        (0..=next).contains(&self.committed.load(Relaxed))
+    }
+
+    /// The group's place is not what it was.
+    pub fn forget_committed(&self) {
+        self.committed.store(-1, Relaxed);
     }
 
     /// A record with this offset was received; so many are unsettled now.
@@ -69,6 +86,8 @@ struct Facts {
     trouble: Option<Trouble>,
     /// Topics that Kafka does not have or does not let us read.
     topics: BTreeMap<String, Trouble>,
+    /// Topics that were not there at some time: what they have now is new.
+    new_topics: BTreeSet<String>,
     stopping: bool,
 }
 
@@ -82,6 +101,7 @@ pub struct Health {
     received: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
+    rewinds: AtomicU64,
     partitions: Mutex<BTreeMap<(ByteString, i32), Arc<Progress>>>,
     facts: Mutex<Facts>,
 }
@@ -97,6 +117,7 @@ impl Health {
             received: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            rewinds: AtomicU64::new(0),
             partitions: Mutex::default(),
             facts: Mutex::default(),
         }
@@ -116,6 +137,12 @@ impl Health {
     pub fn count_settled(&self, delivered: u64, failed: u64) {
         self.delivered.fetch_add(delivered, Relaxed);
         self.failed.fetch_add(failed, Relaxed);
+    }
+
+    /// A partition is read from an earlier place than before.
+    pub fn rewound(&self, topic: &str, partition: i32, why: &str) {
+        self.rewinds.fetch_add(1, Relaxed);
+        tracing::warn!(source = %self.name, topic, partition, why, "partition is read from an earlier place");
     }
 
     /// The group gave a partition; the progress belongs to its task.
@@ -150,6 +177,11 @@ impl Health {
         self.facts.lock().topics.keys().cloned().collect()
     }
 
+    /// Whether the topic was not there at some time since this Source started.
+    pub fn is_new_topic(&self, topic: &str) -> bool {
+        self.facts.lock().new_topics.contains(topic)
+    }
+
     /// The topic can be read after all.
     pub fn topic_found(&self, topic: &str) {
         self.facts.lock().topics.remove(topic);
@@ -160,6 +192,7 @@ impl Health {
         self.received.fetch_add(before.delivered + before.failed, Relaxed);
         self.delivered.fetch_add(before.delivered, Relaxed);
         self.failed.fetch_add(before.failed, Relaxed);
+        self.rewinds.fetch_add(before.rewinds, Relaxed);
     }
 
     /// The figures now.
@@ -178,6 +211,7 @@ impl Health {
             received: self.received.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            rewinds: self.rewinds.load(Relaxed),
             pending,
             lag,
             partitions,
@@ -234,6 +268,9 @@ impl Monitor for Health {
         let mut facts = self.facts.lock();
         if let Some(topic) = self.topic_of(&trouble) {
             tracing::warn!(source = %self.name, topic, reason = trouble.reason, "{}", trouble.message);
+            if trouble.reason == TOPIC_NOT_FOUND {
+                facts.new_topics.insert(topic.clone());
+            }
             facts.topics.insert(topic.clone(), trouble);
             return;
         }
@@ -254,6 +291,7 @@ impl Monitor for Health {
     fn statistics(&self, statistics: Statistics) {
         for ((topic, partition), progress) in self.partitions.lock().iter() {
             let Some(figures) = statistics.partition(topic, *partition) else { continue };
+            progress.committed.store(figures.committed_offset, Relaxed);
             // Only the first answer to a fetch tells the end; before it the start may still be looked for.
             let Some(end) = figures.end() else { continue };
             progress.end.store(end, Relaxed);
@@ -274,135 +312,4 @@ impl Monitor for Health {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use isthmus_api::source::OffsetReset;
-    use rdkafka::error::RDKafkaErrorCode;
-
-    use super::*;
-    use crate::kafka::client::AUTHENTICATION_FAILED;
-    use crate::kafka::security::Security;
-
-    fn health() -> Health {
-        Health::new(&Settings {
-            name: "commands".to_owned(),
-            bootstrap_servers: "kafka:9092".to_owned(),
-            security: Security::default(),
-            group_id: "isthmus-default-commands".to_owned(),
-            topics: vec!["commands".to_owned(), "audit".to_owned()],
-            offset_reset: OffsetReset::Latest,
-            max_fetch_bytes: 917_504,
-            max_wait: Duration::from_secs(1),
-            commit_interval: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            metadata_request_timeout: Duration::from_secs(5),
-            min_metadata_refresh_interval: Duration::from_secs(3),
-            request_timeout: Duration::from_secs(30),
-            session_timeout: Duration::from_secs(45),
-            statistics_interval: Duration::from_secs(1),
-        })
-    }
-
-    fn statistics(state: &str, end: i64) -> Statistics {
-        serde_json::from_str(&format!(
-            r#"{{"brokers":{{"b":{{"nodeid":1,"state":"{state}"}}}},"topics":{{"commands":{{"partitions":
-               {{"0":{{"ls_offset":{end},"hi_offset":{end},"next_offset":4,"committed_offset":-1001}}}}}}}}}}"#
-        ))
-        .unwrap()
-    }
-
-    fn unreachable(all_brokers: bool) -> Trouble {
-        Trouble { reason: KAFKA_UNREACHABLE, message: "no broker".to_owned(), all_brokers, not_connected: false }
-    }
-
-    #[test]
-    fn a_link_is_up_when_brokers_answer_and_the_group_was_joined() {
-        let health = health();
-        assert_eq!(health.link().reason, GROUP_REBALANCING);
-        health.statistics(statistics("UP", 9));
-        health.member(true);
-        assert_eq!(health.link(), Link { state: LinkState::Connected, reason: CONNECTED, message: String::new() });
-    }
-
-    #[test]
-    fn an_outage_is_told_and_forgotten_when_kafka_answers_again() {
-        let health = health();
-        health.statistics(statistics("UP", 9));
-        health.member(true);
-        health.trouble(unreachable(true));
-        assert_eq!(health.link().reason, KAFKA_UNREACHABLE);
-        health.statistics(statistics("UP", 9));
-        assert_eq!(health.link().reason, CONNECTED);
-        health.statistics(statistics("DOWN", 9));
-        assert_eq!(health.link().reason, KAFKA_UNREACHABLE);
-    }
-
-    #[test]
-    fn a_refusal_stands_until_a_broker_takes_the_client_or_is_gone() {
-        let health = health();
-        let refused = || Trouble::of(RDKafkaErrorCode::Authentication, "SASL authentication error", "kafka:9092");
-        health.trouble(refused());
-        health.trouble(unreachable(true));
-        assert_eq!(health.link().reason, AUTHENTICATION_FAILED, "silence after a refusal says nothing new");
-        health.trouble(Trouble { not_connected: true, ..unreachable(false) });
-        assert_eq!(health.link().reason, KAFKA_UNREACHABLE);
-        health.trouble(refused());
-        health.statistics(statistics("UP", 9));
-        health.member(true);
-        assert_eq!(health.link().reason, CONNECTED);
-    }
-
-    #[test]
-    fn one_broker_of_several_going_away_does_not_take_the_link_down() {
-        let health = health();
-        health.statistics(statistics("UP", 9));
-        health.member(true);
-        health.trouble(unreachable(false));
-        assert_eq!(health.link().reason, CONNECTED);
-    }
-
-    #[test]
-    fn a_missing_topic_takes_the_link_down_until_it_is_there() {
-        let health = health();
-        health.statistics(statistics("UP", 9));
-        health.trouble(Trouble {
-            reason: TOPIC_NOT_FOUND,
-            message: "Subscribed topic not available: audit: Broker: Unknown topic or partition".to_owned(),
-            all_brokers: false,
-            not_connected: false,
-        });
-        health.member(true);
-        assert_eq!(health.link().reason, TOPIC_NOT_FOUND);
-        assert_eq!(health.missing_topics(), ["audit"]);
-        health.topic_found("audit");
-        assert_eq!(health.link().reason, CONNECTED);
-    }
-
-    #[test]
-    fn a_link_is_up_only_when_it_knows_where_it_reads() {
-        let health = health();
-        health.statistics(statistics("UP", -1001));
-        health.assigned(&("commands".into(), 0));
-        health.member(true);
-        assert_eq!(health.link().reason, OFFSETS_UNKNOWN);
-        health.statistics(statistics("UP", -1001));
-        assert_eq!(health.link().message, "asking Kafka where to start in partition 0 of topic commands");
-        health.statistics(statistics("UP", 4));
-        assert_eq!(health.link().reason, CONNECTED);
-    }
-
-    #[test]
-    fn lag_is_what_kafka_has_beyond_what_was_received() {
-        let health = health();
-        assert_eq!(health.figures().lag, None);
-        let progress = health.assigned(&("commands".into(), 0));
-        health.statistics(statistics("UP", 9));
-        assert_eq!(health.figures().lag, Some(5));
-        progress.received(6, 1);
-        let figures = health.figures();
-        assert_eq!((figures.lag, figures.pending, figures.partitions), (Some(2), 1, 1));
-        progress.received(20, 0);
-        assert_eq!(health.figures().lag, Some(0));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Handler;
 use super::health::{Health, Progress};
-use crate::kafka::consumer::PartitionStream;
+use crate::kafka::consumer::{PartitionStream, Place};
 use crate::receipt::{Outcome, Window};
 
 /// After so many records the task lets others run: a partition with a backlog never has to wait by itself.
@@ -16,6 +16,9 @@ const BURST: usize = 64;
 
 /// How late a message whose patience is over may be noticed.
 const EXPIRY_TICK: Duration = Duration::from_millis(100);
+
+/// How soon Kafka is told the group's place again while it is not known to have it.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// Shortest time between two log lines about failed records of one partition.
 const FAILURE_LOG_INTERVAL: Duration = Duration::from_secs(5);
@@ -31,9 +34,25 @@ pub(super) struct Partition {
     pub(super) end: oneshot::Receiver<Instant>,
 }
 
+/// A record that was taken.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    offset: i64,
+    /// Which of the logs that this partition had.
+    log: u32,
+}
+
 struct State {
     partition: Partition,
-    window: Window<i64>,
+    window: Window<Taken>,
+    /// The next offset that is not known. A record before it means that the log is another one.
+    reached: i64,
+    /// Goes up with each log: an offset of one says nothing about the next.
+    log: u32,
+    /// What the group has to know: everything before it is settled.
+    stored: i64,
+    /// When Kafka is told `stored` (again). librdkafka by itself would not let the group's place go back.
+    tell: Option<Instant>,
     failures: Failures,
     /// When the window's deadlines are looked at next; `None` while it has none.
     expiry: Option<Instant>,
@@ -46,7 +65,15 @@ struct State {
 impl Partition {
     /// Runs until it is asked to end. Returns how many records it took and did not settle.
     pub(super) async fn run(self) -> usize {
+        let place = self.stream.place();
         let mut state = State {
+            reached: match place {
+                Some(Place::Committed(offset) | Place::Chosen(offset)) => offset,
+                Some(Place::Beginning) | None => 0,
+            },
+            log: 0,
+            stored: 0,
+            tell: None,
             partition: self,
             window: Window::for_source(),
             failures: Failures::default(),
@@ -54,6 +81,9 @@ impl Partition {
             until: None,
             stuck: false,
         };
+        if let Some(Place::Chosen(offset)) = place {
+            state.begin_at(offset);
+        }
         let mut burst = 0;
         while !state.is_done() {
             state.step().await;
@@ -75,7 +105,9 @@ impl State {
     }
 
     async fn step(&mut self) {
-        let room = self.until.is_none() && self.window.len() < self.partition.limit.load(Relaxed);
+        // A Sink that took a record beyond its limits gets no more of them meanwhile.
+        let room =
+            self.until.is_none() && !self.window.is_held() && self.window.len() < self.partition.limit.load(Relaxed);
         if self.expiry.is_none() {
             self.expiry = self.window.next_deadline().map(|deadline| deadline.min(Instant::now() + EXPIRY_TICK));
         }
@@ -92,10 +124,16 @@ impl State {
                 self.settle();
             }
             () = at(self.until), if self.until.is_some() => {}
+            () = at(self.tell), if self.tell.is_some() => self.tell_place(),
             record = self.partition.stream.next(), if room => {
                 self.partition.health.count_received();
+                if record.offset < self.reached {
+                    self.rewind(record.offset);
+                }
+                self.reached = record.offset + 1;
+                let taken = Taken { offset: record.offset, log: self.log };
                 let handler = &self.partition.handler;
-                let refused = self.window.track(Instant::now(), record.offset, |tracker| {
+                let refused = self.window.track(Instant::now(), taken, |tracker| {
                     let refused = handler.handle(&record, tracker).err();
                     if refused.is_some() {
                         tracker.settle(Outcome::Rejected);
@@ -114,12 +152,38 @@ impl State {
         }
     }
 
+    /// The record with this offset was read before, or another one was that had the same.
+    fn rewind(&mut self, offset: i64) {
+        let Partition { stream, health, progress, .. } = &self.partition;
+        let why = format!("a record has offset {offset}, and {} was reached", self.reached);
+        health.rewound(stream.topic(), stream.partition(), &why);
+        progress.forget_committed();
+        self.log = self.log.wrapping_add(1);
+        self.begin_at(offset);
+    }
+
+    /// Makes this the group's place, wherever it was before.
+    fn begin_at(&mut self, offset: i64) {
+        self.stored = offset;
+        self.partition.stream.store(offset);
+        self.tell = Some(Instant::now());
+    }
+
+    fn tell_place(&mut self) {
+        if self.partition.progress.is_committed_up_to(self.stored) {
+            self.tell = None;
+        } else {
+            self.partition.stream.commit(self.stored);
+            self.tell = Some(Instant::now() + TELL_AGAIN);
+        }
+    }
+
     /// Takes what is settled from the front of the window and stores how far that goes.
     fn settle(&mut self) {
         self.window.collect();
-        let (mut delivered, mut failed, mut last) = (0, 0, None);
+        let (mut delivered, mut failed, mut next) = (0, 0, None);
         while !self.stuck {
-            let Some((offset, outcome)) = self.window.pop_settled() else { break };
+            let Some((Taken { offset, log }, outcome)) = self.window.pop_settled() else { break };
             match outcome {
                 Outcome::Unmatched | Outcome::Safe => delivered += 1,
                 // Given up because things are stopping, as far as anybody knows: it must come again.
@@ -132,11 +196,16 @@ impl State {
                     self.failures.settled(offset, outcome);
                 }
             }
-            last = Some(offset);
+            if log == self.log {
+                next = Some(offset + 1);
+            }
         }
-        if let Some(offset) = last {
-            self.partition.stream.store(offset);
+        if delivered + failed > 0 {
             self.partition.health.count_settled(delivered, failed);
+        }
+        if let Some(next) = next {
+            self.stored = next;
+            self.partition.stream.store(next);
         }
         self.partition.progress.pending(self.window.len());
         self.failures.report(&self.partition, false);

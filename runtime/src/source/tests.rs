@@ -1,11 +1,11 @@
 //! A Source against the embedded broker: real consumer groups, real commits.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use isthmus_api::source::OffsetReset;
 use parking_lot::Mutex;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -59,10 +59,14 @@ async fn kafka(partitions: i32) -> Embedded {
 }
 
 async fn produce(kafka: &Embedded, partition: i32, values: impl IntoIterator<Item = String>) {
+    produce_to(kafka, "commands", partition, values).await;
+}
+
+async fn produce_to(kafka: &Embedded, topic: &str, partition: i32, values: impl IntoIterator<Item = String>) {
     let producer: FutureProducer = client::base(kafka.bootstrap_servers(), "test").create().unwrap();
     let mut deliveries = Vec::new();
     for value in values {
-        let record = FutureRecord::<str, _>::to("commands").partition(partition).payload(&value);
+        let record = FutureRecord::<str, _>::to(topic).partition(partition).payload(&value);
         deliveries.push(producer.send_result(record).unwrap());
     }
     for delivery in deliveries {
@@ -304,6 +308,91 @@ async fn nothing_written_after_connected_is_skipped_when_starting_at_the_end() {
     assert_eq!(source.stop(soon()).await, Left::default());
 }
 
+/// As any Kafka client can.
+async fn commit(kafka: &Embedded, partition: i32, offset: i64) {
+    let mut config = client::base(kafka.bootstrap_servers(), "admin");
+    let consumer: BaseConsumer = config.set("group.id", "readers").create().unwrap();
+    tokio::task::spawn_blocking(move || {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset("commands", partition, Offset::Offset(offset)).unwrap();
+        consumer.commit(&offsets, CommitMode::Sync).unwrap();
+    })
+    .await
+    .unwrap();
+}
+
+/// The topic was deleted and created anew, or lost its end, while nobody looked.
+async fn a_place_beyond_the_end_goes_back(reset: OffsetReset) {
+    let kafka = kafka(1).await;
+    produce(&kafka, 0, (0..3).map(|n| n.to_string())).await;
+    commit(&kafka, 0, 100).await;
+    let mut settings = settings(&kafka, "a");
+    settings.offset_reset = reset;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(settings, handler).unwrap();
+    let mut receipts = Vec::new();
+    for offset in 0..3 {
+        let (record, receipt) = next(&mut records).await;
+        assert_eq!(record.offset, offset);
+        receipts.push(receipt);
+    }
+    eventually("the group's place goes back", async || committed(&kafka, 0).await == Some(0)).await;
+    assert_eq!(source.figures().rewinds, 1);
+    for receipt in receipts {
+        receipt.resolve(Outcome::Safe);
+    }
+    eventually("and on from there", async || committed(&kafka, 0).await == Some(3)).await;
+    assert_eq!(source.stop(soon()).await, Left::default());
+    assert_eq!(committed(&kafka, 0).await, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_beyond_the_end_goes_back_to_the_beginning_with_earliest() {
+    a_place_beyond_the_end_goes_back(OffsetReset::Earliest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_beyond_the_end_goes_back_to_the_beginning_with_latest() {
+    a_place_beyond_the_end_goes_back(OffsetReset::Latest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_missing_is_read_from_its_beginning_with_latest_too() {
+    let kafka = kafka(1).await;
+    let mut both = settings(&kafka, "a");
+    both.topics.push("later".to_owned());
+    both.offset_reset = OffsetReset::Latest;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(both, handler).unwrap();
+    eventually("the topic is missed", async || source.figures().link.reason == client::TOPIC_NOT_FOUND).await;
+    kafka.create_topic("later", 1).await.unwrap();
+    // The Source has not seen the topic yet.
+    produce_to(&kafka, "later", 0, ["first".to_owned()]).await;
+    let (record, receipt) = next(&mut records).await;
+    assert_eq!((&*record.topic, record.offset), ("later", 0));
+    receipt.resolve(Outcome::Safe);
+    assert_eq!(source.stop(soon()).await, Left::default());
+}
+
+/// A process that is killed before its first commit would look for the end again, behind records that it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_that_a_new_group_starts_at_is_its_place_at_once() {
+    let kafka = kafka(1).await;
+    produce(&kafka, 0, (0..2).map(|n| n.to_string())).await;
+    let mut latest = settings(&kafka, "a");
+    latest.offset_reset = OffsetReset::Latest;
+    let (handler, mut records) = hold();
+    let source = Source::start_with(latest, handler).unwrap();
+    eventually("the place is committed", async || committed(&kafka, 0).await == Some(2)).await;
+    produce(&kafka, 0, ["2".to_owned()]).await;
+    let (record, receipt) = next(&mut records).await;
+    assert_eq!(record.offset, 2);
+    receipt.resolve(Outcome::Safe);
+    eventually("the record is committed", async || committed(&kafka, 0).await == Some(3)).await;
+    assert_eq!(source.figures().rewinds, 0);
+    assert_eq!(source.stop(soon()).await, Left::default());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_with_kafka_away_ends_at_the_deadline_and_says_what_is_open() {
     let kafka = kafka(1).await;
@@ -355,7 +444,7 @@ async fn everything_the_resource_allows_is_taken_by_librdkafka() {
         metadata_request_timeout: seconds(300),
         min_metadata_refresh_interval: seconds(60),
         request_timeout: seconds(300),
-        session_timeout: seconds(45),
+        session_timeout: seconds(1800),
         ..least.clone()
     };
     let short_requests = Settings { request_timeout: seconds(1), ..most.clone() };

@@ -47,7 +47,14 @@ impl Broker {
         Ok(broker)
     }
 
-    /// The same, on a Java machine for benchmarks.
+    /// Starts a broker on loopback with this line of settings more (`name=value`).
+    pub fn start_with(setting: &str) -> Result<Self> {
+        let mut broker = Self::prepare_with(Ipv4Addr::LOCALHOST, &format!("\n{setting}\n"), &[], |_| Ok(()))?;
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// The same as [`Broker::start`], on a Java machine for benchmarks.
     pub fn start_fast() -> Result<Self> {
         let mut broker = Self { machine: FAST, ..Self::prepare()? };
         broker.start_again()?;

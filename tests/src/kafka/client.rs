@@ -108,6 +108,14 @@ impl Kafka {
             .collect()
     }
 
+    /// Makes `offset` the group's place in partition 0, as an administrator does while nobody is in the group.
+    pub fn commit(&self, group: &str, topic: &str, offset: i64) -> Result<()> {
+        let mut script = crate::python::script("commit.py")?;
+        script.args([&self.bootstrap, group, topic, &offset.to_string()]);
+        Process::run("commit.py", CLIENT, &mut script)?;
+        Ok(())
+    }
+
     /// Reads `count` records with Apache Kafka's console consumer; each line is what its default
     /// formatter prints for `properties` (`print.key=true` and the like).
     pub fn console_consumer(&self, topic: &str, count: usize, properties: &[&str]) -> Result<Vec<String>> {

@@ -1,6 +1,6 @@
 //! Kafka writes, devices receive.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, ensure};
 use isthmus_tests::condition::{eventually, throughout};
@@ -9,6 +9,7 @@ use isthmus_tests::kafka::Kafka;
 use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::{Subscriber, Version};
 use isthmus_tests::mqtt::{Client, Packet, packet};
+use isthmus_tests::process::Signal;
 use isthmus_tests::{Result, port};
 use serde_json::{Value, json};
 
@@ -209,6 +210,123 @@ fn second_pod_takes_over_half_of_the_partitions_and_repeats_nothing_that_was_del
     Ok(())
 }
 
+/// The broker forgets the group's place together with the topic, or not: it depends on who is faster.
+#[test]
+fn recreated_topic_is_read_from_its_beginning_and_a_crash_loses_nothing_of_it() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    let commands = commands(&group).with("offsetReset", "Latest").and("topicMapping", mapping(&topic));
+    let manifests = manifest::file(&[commands]);
+    let write = |numbers: std::ops::Range<u32>| {
+        kafka.console_producer(&topic, &numbers.map(|number| number.to_string()).collect::<Vec<_>>())
+    };
+    let place = |place: i64| {
+        eventually(&format!("the group's place is {place}"), SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+            Some(found) if *found == place => Ok(()),
+            other => Err(anyhow!("{other:?}")),
+        })
+    };
+
+    let mut isthmus = Start::on(kafka).manifests(&manifests)?;
+    isthmus.wait_for_state("sources", "commands", "Connected")?;
+    write(0..100)?;
+    isthmus.wait_for("sources", "commands", "delivered", 100)?;
+    place(100)?;
+
+    kafka.delete_topic(&topic)?;
+    kafka.create_topic(&topic, 1, &[])?;
+    write(100..121)?;
+    isthmus.wait_for("sources", "commands", "delivered", 121)?;
+    place(21)?;
+    assert_eq!(isthmus.figure("sources", "commands", "rewinds")?, 1);
+    assert!(isthmus.process().output().contains("read from an earlier place"), "it is said");
+    isthmus.process_mut().kill()?;
+
+    write(121..126)?;
+    let isthmus = Start::on(kafka).manifests(&manifests)?;
+    isthmus.wait_for("sources", "commands", "delivered", 5)?;
+    place(26)?;
+    assert_eq!(isthmus.figure("sources", "commands", "received")?, 5, "nothing comes twice");
+    Ok(())
+}
+
+/// Nobody is there when it happens; the group's place is one that the new topic does not have.
+#[test]
+fn place_beyond_the_end_of_a_topic_goes_back_to_its_beginning() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("commands")?;
+    let group = Kafka::unused_name("commands");
+    kafka.write(&topic, "car-7", "one", &[])?;
+    kafka.commit(&group, &topic, 100)?;
+    let commands = commands(&group).with("offsetReset", "Latest").and("topicMapping", mapping(&topic));
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[commands]))?;
+    isthmus.wait_for("sources", "commands", "delivered", 1)?;
+    eventually("the group's place goes back", SOON, || match kafka.committed(&group, &topic)?.get(&0) {
+        Some(1) => Ok(()),
+        other => Err(anyhow!("{other:?}")),
+    })?;
+    assert_eq!(isthmus.figure("sources", "commands", "rewinds")?, 1);
+    Ok(())
+}
+
+#[test]
+fn partitions_of_a_killed_pod_are_taken_over_within_the_session_timeout() -> Result<()> {
+    const SESSION: Duration = Duration::from_secs(6);
+    let [first, mut second] = two_pods(|source| source.with("sessionTimeout", "6s"))?;
+    let killed = Instant::now();
+    second.process_mut().kill()?;
+    eventually("the other has both", SESSION + Duration::from_secs(5), || has_partitions(&first, 2))?;
+    assert!(killed.elapsed() > SESSION / 2, "it was not given up as one that left: {:?}", killed.elapsed());
+    Ok(())
+}
+
+#[test]
+fn partitions_of_a_pod_that_drains_are_taken_over_at_once() -> Result<()> {
+    let [first, mut second] = two_pods(|source| source)?;
+    second.process_mut().signal(Signal::TERM)?;
+    eventually("the other has both", Duration::from_secs(2), || has_partitions(&first, 2))?;
+    assert_eq!(second.process_mut().wait(SOON)?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn session_timeout_that_kafka_does_not_allow_is_said() -> Result<()> {
+    let kafka = Kafka::private_with("group.min.session.timeout.ms=20000")?;
+    let topic = kafka.topic("commands")?;
+    let source = commands("group").and("topicMapping", mapping(&topic));
+    let isthmus = Start::on(&kafka).unready(&manifest::file(std::slice::from_ref(&source)))?;
+    let link = isthmus.wait_for_reason("sources", "commands", "KafkaError")?;
+    let message = link["message"].as_str().unwrap_or_default();
+    assert!(message.contains("sessionTimeout") && message.contains("group.min.session.timeout.ms"), "{link}");
+    isthmus.reload(&manifest::file(&[source.with("sessionTimeout", "20s")]))?;
+    isthmus.wait_for_state("sources", "commands", "Connected")?;
+    Ok(())
+}
+
+/// Two pods of one group with a partition each.
+fn two_pods(with: impl Fn(Resource) -> Resource) -> Result<[Isthmus; 2]> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic_with("commands", 2, &[])?;
+    let source = with(commands(&Kafka::unused_name("commands")).and("topicMapping", mapping(&topic)));
+    let pod = || -> Result<Isthmus> {
+        Isthmus::pod(isthmus::render(&manifest::documents(&[
+            manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+            manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+            source.clone(),
+        ]))?)
+    };
+    let pods = [pod()?, pod()?];
+    eventually("each has a partition", 3 * SOON, || pods.iter().try_for_each(|pod| has_partitions(pod, 1)))?;
+    Ok(pods)
+}
+
+fn has_partitions(pod: &Isthmus, count: u64) -> Result<()> {
+    let partitions = pod.figure("sources", "commands", "partitions")?;
+    ensure!(partitions == count, "{partitions} partitions");
+    Ok(())
+}
+
 #[test]
 fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
     let mut kafka = Kafka::private()?;
@@ -224,6 +342,47 @@ fn source_goes_on_after_a_crash_of_kafka() -> Result<()> {
     kafka.write(&topic, "after", "2", &[])?;
     assert_eq!(subscriber.payload("cmd/after", 3 * SOON)?, "2");
     isthmus.wait_for_state("sources", "commands", "Connected")?;
+    Ok(())
+}
+
+/// A full buffer drops its oldest record, in favour of a device's; a Source can wait.
+#[test]
+fn source_waits_for_room_in_a_buffer_and_pushes_nothing_out_of_it() -> Result<()> {
+    const RECORDS: usize = 40;
+    let kafka = Kafka::shared()?;
+    let (topic, late) = (kafka.topic("commands")?, Kafka::unused_name("late"));
+    let group = Kafka::unused_name("commands");
+    let plan = isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}])),
+        manifest::connector().with("kafka.bootstrapServers", json!([kafka.bootstrap()])),
+        commands(&group).and("topicMapping", json!({"kafkaTopic": topic})),
+        sink("late", &late).with("value", "${.value}").with("buffer.perPartitionLimit", "1Mi"),
+        rule("records", r#"SELECT value FROM "$sources/kafka_consumer:commands""#).to_sink("late"),
+        rule("devices", r#"SELECT payload AS value FROM "load/#""#).to_sink("late"),
+    ]))?;
+    let isthmus = Isthmus::pod(&plan)?;
+    let mut device = Client::connect(isthmus.mqtt(), Version::V5, "device")?;
+    for number in 0..5 {
+        assert_eq!(device.publish_and_wait("load/1", format!("device-{number}").as_bytes())?, 0);
+    }
+    for number in 0..RECORDS {
+        kafka.write(&topic, "k", &format!("{number:060000}"), &[])?;
+    }
+    // More than fits, and no end of it.
+    isthmus.wait_for("sources", "commands", "lag", 15)?;
+    throughout("the records wait", Duration::from_secs(2), || {
+        let (source, sink) = (isthmus.link("sources", "commands")?, isthmus.link("sinks", "late")?);
+        Ok(source["failed"] == 0 && source["pending"].as_u64() < Some(25) && sink["dropped"] == 0)
+    })?;
+    kafka.create_topic(&late, 1, &[])?;
+    isthmus.wait_for("sources", "commands", "delivered", RECORDS as u64)?;
+    let values: Vec<_> = kafka.read(&late, RECORDS + 5, SOON)?.into_iter().filter_map(|record| record.value).collect();
+    let expected: Vec<_> = (0..5)
+        .map(|number| format!("device-{number}"))
+        .chain((0..RECORDS).map(|number| format!("{number:060000}")))
+        .collect();
+    assert!(values == expected, "all of them, in order");
+    assert_eq!(isthmus.figure("sources", "commands", "failed")?, 0);
     Ok(())
 }
 

@@ -3,16 +3,19 @@
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use isthmus_tests::Result;
-use isthmus_tests::isthmus::Start;
+use isthmus_tests::condition::{eventually, throughout};
+use isthmus_tests::isthmus::{self, Isthmus, Start};
 use isthmus_tests::kafka::Kafka;
 use isthmus_tests::manifest::{self, Resource, rule, sink, source};
 use isthmus_tests::mosquitto::Version::{self, V5, V311};
 use isthmus_tests::mqtt::{Client, Packet};
+use isthmus_tests::process::{Process, Signal};
+use isthmus_tests::{Result, operator, port, python};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -21,19 +24,93 @@ fn raw_to(topic: &str) -> [Resource; 2] {
     [sink("load", topic).with("value", "${.payload}"), rule("load", r#"SELECT * FROM "load/#""#).to_sink("load")]
 }
 
-#[test]
-fn sigterm_delivers_what_is_in_the_buffer() -> Result<()> {
-    let kafka = Kafka::shared()?;
-    let topic = kafka.topic("stop")?;
-    let [sink, rule] = raw_to(&topic);
-    // The records wait for company longer than the test has patience.
-    let isthmus = Start::on(kafka).manifests(&manifest::file(&[sink.with("linger", "1m"), rule]))?;
-    let mut device = Client::connect(isthmus.mqtt(), V311, "device")?;
+/// The records wait for company longer than a test has patience.
+fn waiting_in_the_buffer(topic: &str) -> String {
+    let [sink, rule] = raw_to(topic);
+    manifest::file(&[sink.with("linger", "1m"), rule])
+}
+
+fn fill_the_buffer(mqtt: SocketAddr) -> Result<()> {
+    let mut device = Client::connect(mqtt, V311, "device")?;
     for number in 0..500 {
         device.publish_and_wait("load/1", number.to_string().as_bytes())?;
     }
-    isthmus.stop()?;
+    Ok(())
+}
+
+fn delivers_what_is_in_the_buffer(signal: Signal) -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("stop")?;
+    let isthmus = Start::on(kafka).manifests(&waiting_in_the_buffer(&topic))?;
+    fill_the_buffer(isthmus.mqtt())?;
+    isthmus.stop_by(signal, SOON)?;
     assert_eq!(kafka.read_all(&topic)?.len(), 500);
+    Ok(())
+}
+
+#[test]
+fn sigterm_delivers_what_is_in_the_buffer() -> Result<()> {
+    delivers_what_is_in_the_buffer(Signal::TERM)
+}
+
+#[test]
+fn sighup_delivers_what_is_in_the_buffer() -> Result<()> {
+    delivers_what_is_in_the_buffer(Signal::HUP)
+}
+
+#[test]
+fn sighup_does_nothing_under_nohup() -> Result<()> {
+    let plan = isthmus::render(&manifest::documents(&[
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port::free()?}]))
+    ]))?;
+    let secrets = tempfile::tempdir()?;
+    let mut nohup = Command::new("nohup");
+    nohup.arg(isthmus::binary()?);
+    let isthmus = Isthmus::pod_under(&mut nohup, &plan, secrets.path(), "info")?;
+    isthmus.process().signal(Signal::HUP)?;
+    throughout("it serves", Duration::from_secs(1), || Ok(isthmus.get("/readyz")?.0 == 200))?;
+    isthmus.stop()?;
+    Ok(())
+}
+
+/// The process gets SIGHUP, and cannot say a word any more.
+#[test]
+fn a_terminal_that_closes_does_not_lose_what_is_in_the_buffer() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let topic = kafka.topic("stop")?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("manifests.yaml");
+    std::fs::write(&file, waiting_in_the_buffer(&topic))?;
+    let mqtt = SocketAddr::from(([127, 0, 0, 1], port::free()?));
+    let mut command = python::script("terminal.py")?;
+    command.arg(isthmus::binary()?).arg("dev").arg(&file).args(["--admin", "127.0.0.1:0", "--mqtt", &mqtt.to_string()]);
+    command.args(["--kafka", kafka.bootstrap()]).env("TMPDIR", folder.path());
+    let mut terminal = Process::start("terminal", &mut command)?;
+    eventually("devices can connect", SOON, || Client::connect(mqtt, V311, "first").map(drop))?;
+    fill_the_buffer(mqtt)?;
+    terminal.signal(Signal::USR1)?;
+    let status = terminal.wait(SOON)?;
+    assert_eq!(status.code(), Some(0), "{}", terminal.output());
+    assert_eq!(kafka.read_all(&topic)?.len(), 500);
+    Ok(())
+}
+
+#[test]
+fn the_operator_ends_in_order_when_its_terminal_closes() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    // Nobody answers there.
+    let server = json!({"name": "c", "cluster": {"server": format!("http://127.0.0.1:{}", port::free()?)}});
+    let context = json!({"name": "c", "context": {"cluster": "c", "user": "u"}});
+    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [server],
+                        "contexts": [context], "users": [{"name": "u", "user": {}}]});
+    std::fs::write(&kubeconfig, config.to_string())?;
+    let mut command = Command::new(operator::binary()?);
+    command.args(["--admin=127.0.0.1:0", "--runtime-image=isthmus:test"]).env("KUBECONFIG", &kubeconfig);
+    let mut operator = Process::start("operator", &mut command)?;
+    operator.line("its admin port", SOON, |line| line.contains("admin port").then_some(()))?;
+    operator.signal(Signal::HUP)?;
+    assert_eq!(operator.wait(SOON)?.code(), Some(0), "{}", operator.output());
     Ok(())
 }
 

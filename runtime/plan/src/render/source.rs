@@ -67,6 +67,7 @@ fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Op
         max_fetch_bytes: spec.max_fetch_bytes,
         max_wait: spec.max_wait,
         offset_commit_interval: spec.offset_commit_interval,
+        session_timeout: spec.session_timeout,
     })
 }
 

@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
-use super::super::client;
+use super::super::client::{self, Trouble};
 use super::super::handshake::Handshakes;
 use super::{Monitor, Settings, Statistics};
 
@@ -52,8 +52,11 @@ impl Context {
     }
 
     /// An error that came in the place of a record. The general ones came through [`ClientContext::error`] too,
-    /// with more detail.
+    /// with more detail; why the group does not take this member in comes here alone.
     pub(super) fn consumption_error(&self, error: &KafkaError) {
+        if let Some(code @ RDKafkaErrorCode::InvalidSessionTimeout) = error.rdkafka_error_code() {
+            self.monitor.trouble(Trouble::of(code, "", ""));
+        }
         tracing::debug!(source = %self.name, %error, "consumer error");
     }
 }

@@ -26,7 +26,7 @@ fn plan(rules: &serde_json::Value, anonymous: bool) -> Plan {
             "name": "commands", "connector": "kafka", "kafka": kafka,
             "topicMapping": [{"kafkaTopic": "commands", "mqttTopic": "cmd/${.key}", "qos": 1}, {"kafkaTopic": "audit"}],
             "keyEncoding": "None", "valueEncoding": "None", "offsetReset": "Latest",
-            "groupId": "isthmus-default-commands", "maxFetchBytes": "896Ki", "maxWait": "1s",
+            "groupId": "isthmus-default-commands", "maxFetchBytes": "896Ki", "maxWait": "1s", "sessionTimeout": "10s",
             "offsetCommitInterval": "5s",
         }],
         "rules": rules,

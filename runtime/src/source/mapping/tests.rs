@@ -53,6 +53,7 @@ fn source(mapping: TopicMapping) -> document::Source {
         max_fetch_bytes: Size::from_bytes(917_504),
         max_wait: Duration::from_secs(1),
         offset_commit_interval: Duration::from_secs(5),
+        session_timeout: Duration::from_secs(10),
     }
 }
 

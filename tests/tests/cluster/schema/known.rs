@@ -20,7 +20,7 @@ const PATTERNS: [(&str, &[&str], &[&str]); 10] = [
     // a name of an entry in a list
     (r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", &["a", "mqtt-2"], &["Mqtt", "-mqtt", "mqtt-", "mqtt.2", "mqtt_2"]),
     // a duration
-    (r"^([0-9]{1,5}(h|m|s|ms)){1,4}$", &["5s", "5000ms", "4s500ms"], &["5", "5 s", "5sec", "1.5s", "-5s", "1d"]),
+    (r"^([0-9]{1,5}(h|m|s|ms)){1,4}$", &["8s", "8000ms", "7s500ms"], &["5", "5 s", "5sec", "1.5s", "-5s", "1d"]),
     // a size
     (
         r"^[0-9]{1,15}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
@@ -174,6 +174,7 @@ pub(super) fn outside(min: &str, max: &str) -> Result<Vec<String>> {
     let below = match (min, size(min)) {
         ("0s", _) => None,
         ("1s", _) => Some("999ms".to_owned()),
+        ("6s", _) => Some("5s999ms".to_owned()),
         (_, Some(bytes)) => Some((bytes - 1).to_string()),
         _ => Some(format!("{}ms", min.trim_end_matches("ms").parse::<u32>().context("a new lower bound")? - 1)),
     };
