@@ -8,9 +8,11 @@ mod core;
 mod delivery;
 mod maintenance;
 mod partitioner;
+mod questions;
 mod settings;
 mod topic;
 mod topics;
+mod verdict;
 mod writing;
 
 use std::sync::Arc;

@@ -31,7 +31,7 @@ fn send_all(log: &mut PartitionLog, window: u64) -> Vec<(u64, u32)> {
 }
 
 fn report(log: &mut PartitionLog, position: u64, report: Report) {
-    log.report(position, report, &mut Resolutions::default());
+    let _ = log.report(position, report, &mut Resolutions::default());
 }
 
 #[test]
@@ -125,9 +125,92 @@ fn records_to_be_sent_again_keep_their_place() {
     assert!(balanced(&log));
 }
 
+/// Kafka, for which these records are bad: it refuses a batch that holds one, or more than `max_batch` records.
+/// Says what it took, and what failed, in order.
+fn feed(log: &mut PartitionLog, batch: usize, bad: &[u32], max_batch: usize, names_them: bool) -> (Vec<u32>, usize) {
+    let (mut taken, mut rounds) = (Vec::new(), 0);
+    while !log.is_empty() {
+        rounds += 1;
+        assert!(rounds < 10_000, "no end");
+        let sent = send_all(log, u64::MAX);
+        assert!(!sent.is_empty(), "it stops");
+        for batch in sent.chunks(batch) {
+            let spoilt = batch.iter().any(|(_, n)| bad.contains(n));
+            for &(position, n) in batch {
+                let said = if batch.len() > max_batch {
+                    Report::TooLarge
+                } else if !spoilt {
+                    taken.push(n);
+                    Report::Delivered
+                } else if names_them && !bad.contains(&n) {
+                    Report::Bystander
+                } else {
+                    Report::Refused
+                };
+                let failed = log.report(position, said, &mut Resolutions::default());
+                assert!(!failed || (batch.len() == 1 && bad.contains(&n)), "{n} of {batch:?}");
+            }
+        }
+        assert!(balanced(log));
+    }
+    (taken, rounds)
+}
+
+#[test]
+fn only_a_record_that_is_refused_alone_fails() {
+    for names_them in [true, false] {
+        let mut log = PartitionLog::default();
+        for n in 0..3000 {
+            append(&mut log, n, None, ROOMY);
+        }
+        let bad: Vec<u32> = (0..10).map(|n| n * 271 + 3).collect();
+        let (taken, rounds) = feed(&mut log, 3000, &bad, 3000, names_them);
+        assert_eq!(taken, (0..3000).filter(|n| !bad.contains(n)).collect::<Vec<_>>());
+        assert_eq!((log.counters().failed, log.counters().success), (10, 2990));
+        assert!(rounds < 250, "{rounds}");
+    }
+}
+
+#[test]
+fn a_batch_too_large_goes_in_smaller_ones_and_the_next_need_not_be_refused() {
+    let mut log = PartitionLog::default();
+    for n in 0..3000 {
+        append(&mut log, n, None, ROOMY);
+    }
+    let (taken, _) = feed(&mut log, 1000, &[], 100, false);
+    assert_eq!(taken, (0..3000).collect::<Vec<_>>());
+    let retried = log.counters().retried;
+    for n in 0..1000 {
+        append(&mut log, n, None, ROOMY);
+    }
+    assert_eq!(feed(&mut log, 1000, &[], 100, false).0, (0..1000).collect::<Vec<_>>());
+    assert!(log.counters().retried - retried < 200, "{:?}", log.counters());
+    append(&mut log, 7, None, ROOMY);
+    let (position, _) = send_all(&mut log, u64::MAX)[0];
+    assert!(log.report(position, Report::TooLarge, &mut Resolutions::default()), "alone, it has failed");
+    assert!(log.is_empty());
+}
+
+#[test]
+fn nothing_overtakes_records_that_are_sent_again_alone() {
+    let mut log = PartitionLog::default();
+    for n in 0..6 {
+        append(&mut log, n, None, ROOMY);
+    }
+    let sent = send_all(&mut log, 2 * COST);
+    for (position, _) in sent {
+        report(&mut log, position, Report::Refused);
+    }
+    for n in 0..2 {
+        assert_eq!(send_all(&mut log, u64::MAX), [(n + 2, n as u32)]);
+        report(&mut log, n + 2, Report::Delivered);
+    }
+    assert_eq!(send_all(&mut log, u64::MAX).len(), 4, "the others go together");
+}
+
 proptest! {
     #[test]
-    fn figures_add_up_and_order_holds(steps in proptest::collection::vec((0u8..6, 0u64..8), 1..200)) {
+    fn figures_add_up_and_order_holds(steps in proptest::collection::vec((0u8..9, 0u64..8), 1..200)) {
             let limits = Limits { partition: 10 * COST, elsewhere: 0, total: u64::MAX };
         let mut log = PartitionLog::default();
         let (mut appended, mut delivered, mut unreported) = (0, Vec::new(), Vec::new());
@@ -138,8 +221,10 @@ proptest! {
                 _ if unreported.is_empty() => {}
                 _ => {
                     let (position, n) = unreported.remove(pick as usize % unreported.len());
-                    let said = [Report::Delivered, Report::Again, Report::Failed][step as usize - 3];
-                    report(&mut log, position, said);
+                    use Report::{Again, Bystander, Delivered, Failed, Refused, TooLarge};
+                    let said = [Delivered, Again, Failed, Refused, TooLarge, Bystander][step as usize - 3];
+                    let failed = log.report(position, said, &mut Resolutions::default());
+                    prop_assert!(!failed || matches!(said, Failed) || unreported.is_empty());
                     if said == Report::Delivered { delivered.push(n); }
                 }
             }
@@ -150,10 +235,25 @@ proptest! {
         for (position, _) in unreported { report(&mut log, position, Report::Delivered); }
         while !log.is_empty() {
             let sent = send_all(&mut log, u64::MAX);
+            prop_assert!(!sent.is_empty());
             prop_assert!(sent.is_sorted(), "queue out of order: {:?}", sent);
             for (position, _) in sent { report(&mut log, position, Report::Delivered); }
         }
         prop_assert!(balanced(&log));
         prop_assert_eq!((log.bytes(), log.inflight()), (0, 0));
+    }
+
+    #[test]
+    fn every_good_record_of_a_refused_batch_is_delivered(
+        bad in proptest::collection::vec(0u32..120, 0..8),
+        batch in 1usize..50,
+        max_batch in 1usize..60,
+        names_them: bool,
+    ) {
+        let mut log = PartitionLog::default();
+        for n in 0..120 { append(&mut log, n, None, ROOMY); }
+        let (mut taken, _) = feed(&mut log, batch, &bad, max_batch, names_them);
+        taken.sort_unstable();
+        prop_assert_eq!(taken, (0..120).filter(|n| !bad.contains(n)).collect::<Vec<_>>());
     }
 }

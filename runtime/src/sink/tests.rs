@@ -163,6 +163,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
     window.track(Instant::now(), "large", |tracker| {
         sink.core.store("t", record("k", &"x".repeat(4000)), Some(tracker.receipt()))
     });
+    until("it has failed", || sink.snapshot().failed == 1).await;
     window.track(Instant::now(), "next", |tracker| sink.core.store("t", record("k", "small"), Some(tracker.receipt())));
     until("the next is delivered", || sink.snapshot().success == 1).await;
     let snapshot = sink.snapshot();
@@ -188,6 +189,129 @@ async fn a_batch_too_large_is_made_smaller_and_sent_again() {
     assert!(snapshot.retried > 0 && snapshot.failed == 0, "{snapshot:?}");
     assert_eq!(read(&cluster, "t", 0, 500).first().map(String::as_str), Some("0"));
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_batch_is_no_refused_record() {
+    for idempotence in [true, false] {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let mut plan = plan("t", &cluster);
+        plan.idempotence = idempotence;
+        plan.linger = isthmus_api::duration::Duration::from_millis(100);
+        let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+        until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+        for error in [
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+        ] {
+            let before = sink.snapshot().success;
+            cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+            for number in 0..100 {
+                sink.core.store("t", record("k", &number.to_string()), None);
+            }
+            until("all are delivered", || sink.snapshot().success == before + 100).await;
+        }
+        let snapshot = sink.snapshot();
+        assert_eq!((snapshot.failed, snapshot.queuing, snapshot.inflight), (0, 0, 0));
+        assert!(snapshot.retried > 0 && adds_up(&snapshot), "{snapshot:?}");
+        assert_eq!(snapshot.link.state, LinkState::Connected);
+        let mut values = read(&cluster, "t", 0, 600);
+        values.sort_unstable_by_key(|value| value.parse::<u32>().unwrap());
+        assert_eq!(values, (0..600).map(|n| (n / 6).to_string()).collect::<Vec<_>>());
+        sink.drain(Instant::now() + Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_kafka_does_not_let_write_to_keeps_its_records_and_says_so() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    // It may be described: only the producing is refused.
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]);
+    for number in 0..500 {
+        sink.core.store("t", record("k", &number.to_string()), None);
+    }
+    until("it is said", || sink.snapshot().link.reason == "NotAuthorized").await;
+    until("all are delivered", || sink.snapshot().success == 500).await;
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    assert_eq!(sink.snapshot().failed, 0);
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_a_record_chose_and_may_not_have_fails_that_record_only() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    cluster.topic_error("secret", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    cluster.topic_error("odd", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    let mut window = Window::for_publisher();
+    for topic in ["secret", "odd", "t"] {
+        window
+            .track(Instant::now(), topic, |tracker| sink.core.store(topic, record("k", "v"), Some(tracker.receipt())));
+    }
+    until("all are settled", || sink.snapshot().success + sink.snapshot().failed == 3).await;
+    window.collect();
+    assert_eq!(window.pop_settled(), Some(("secret", Outcome::Rejected)));
+    assert_eq!(window.pop_settled(), Some(("odd", Outcome::Rejected)));
+    assert_eq!(window.pop_settled(), Some(("t", Outcome::Safe)));
+    until("the Sink itself is fine", || sink.snapshot().link.state == LinkState::Connected).await;
+    // It may be described, and not be written to.
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    sink.core.store("t", record("k", "v"), None);
+    until("it has failed", || sink.snapshot().failed == 3).await;
+    assert_eq!(sink.snapshot().link.state, LinkState::Connected);
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_do_not_wait_for_what_is_asked_with_the_present_ones() {
+    let cluster = MockCluster::new(1).unwrap();
+    // It takes the connection and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for number in 0..50 {
+        cluster.create_topic(&format!("t{number}"), 1, 1).unwrap();
+    }
+    let mut wrong = plan("${topic}", &cluster);
+    wrong.kafka.bootstrap_servers = vec![silent.local_addr().unwrap().to_string()];
+    wrong.kafka.metadata_request_timeout = isthmus_api::duration::Duration::from_secs(10);
+    let sink = Sink::start(&wrong, Ok(Security::default())).unwrap();
+    for number in 0..50 {
+        sink.core.store(&format!("t{number}"), record("k", "v"), None);
+    }
+    // A connection to it is the question under way.
+    let _asked =
+        tokio::task::spawn_blocking(move || silent.accept().map(|taken| (silent, taken))).await.unwrap().unwrap();
+    let changed = Instant::now();
+    sink.reconfigure(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    until("all are delivered", || sink.snapshot().success == 50).await;
+    assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_is_listed_as_stalled_once() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    let partitions = [0, 1].map(|slot| sink.core.partition(slot).unwrap());
+    for _ in 0..1000 {
+        partitions.iter().for_each(|partition| sink.core.stall(partition));
+    }
+    assert_eq!(sink.core.stalled_partitions(), 2);
+    sink.core.pump_stalled();
+    assert_eq!(sink.core.stalled_partitions(), 0);
+    sink.core.stall(&partitions[0]);
+    assert_eq!(sink.core.stalled_partitions(), 1);
+    sink.drain(Instant::now()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
