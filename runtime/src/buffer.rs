@@ -39,17 +39,6 @@ impl Record<'_> {
     }
 }
 
-/// How much a buffer may hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes in this partition, queued and in flight.
-    pub partition: u64,
-    /// Bytes in all the other partitions of the Sink.
-    pub elsewhere: u64,
-    /// Bytes in the whole Sink.
-    pub total: u64,
-}
-
 /// What became of an appended record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -90,6 +79,8 @@ struct Entry {
     company: u16,
     spread: Option<u32>,
     timestamp: i64,
+    /// When it was appended, in an order over all logs of the Sink.
+    age: u64,
     receipt: Option<Receipt>,
 }
 
@@ -183,12 +174,12 @@ pub struct PartitionLog {
 }
 
 impl PartitionLog {
-    /// Appends a record, dropping the oldest queued ones when a limit is reached. Dropped records that
-    /// somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one.
-    pub fn append(&mut self, record: Record<'_>, receipt: Option<Receipt>, limits: Limits) -> Appended {
+    /// Appends a record of this age, dropping the oldest queued ones when `limit` bytes would be exceeded. Dropped records
+    /// that somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one.
+    pub fn append(&mut self, record: Record<'_>, receipt: Option<Receipt>, age: u64, limit: u64) -> Appended {
         self.counters.matched += 1;
         let cost = record.cost();
-        let fits = |held: u64| held + cost <= limits.partition && held + limits.elsewhere + cost <= limits.total;
+        let fits = |held: u64| held + cost <= limit;
         if !fits(self.inflight_bytes) {
             // Dropping all that waits would not make room: nothing that was taken is dropped for it.
             self.counters.queue_full += 1;
@@ -197,17 +188,27 @@ impl PartitionLog {
             }
             return Appended::Refused;
         }
-        while !fits(self.bytes) {
-            let Some(oldest) = self.queued.pop_front() else { break };
-            self.bytes -= oldest.cost();
-            self.counters.queue_full += 1;
-            oldest.resolve(&mut self.segments, Outcome::QuotaExceeded);
+        while !fits(self.bytes) && !self.queued.is_empty() {
+            self.drop_oldest();
         }
-        self.push(record, receipt);
+        self.push(record, receipt, age);
         Appended::Stored
     }
 
-    fn push(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
+    /// Age of the oldest queued record.
+    pub fn oldest(&self) -> Option<u64> {
+        self.queued.front().map(|entry| entry.age)
+    }
+
+    /// Drops the oldest queued record: a limit is reached.
+    pub fn drop_oldest(&mut self) {
+        let Some(oldest) = self.queued.pop_front() else { return };
+        self.bytes -= oldest.cost();
+        self.counters.queue_full += 1;
+        oldest.resolve(&mut self.segments, Outcome::QuotaExceeded);
+    }
+
+    fn push(&mut self, record: Record<'_>, receipt: Option<Receipt>, age: u64) {
         let Record { key, value, timestamp, spread } = record;
         self.bytes += record.cost();
         self.queued.push_back(Entry {
@@ -218,6 +219,7 @@ impl PartitionLog {
             company: waves::ANY,
             spread,
             timestamp,
+            age,
             receipt,
         });
     }
@@ -356,19 +358,19 @@ impl PartitionLog {
     }
 
     /// Moves the queued records out, oldest first, as if they had never been here.
-    pub fn move_queued(&mut self, mut into: impl FnMut(Record<'_>, Option<Receipt>)) {
+    pub fn move_queued(&mut self, mut into: impl FnMut(Record<'_>, Option<Receipt>, u64)) {
         for mut entry in std::mem::take(&mut self.queued) {
             self.counters.matched -= 1;
             self.bytes -= entry.cost();
-            into(entry.record(&self.segments), entry.receipt.take());
+            into(entry.record(&self.segments), entry.receipt.take(), entry.age);
             self.segments.release(entry.place);
         }
     }
 
     /// Takes in a record that [`PartitionLog::move_queued`] moved out; it was within the limits already.
-    pub fn adopt(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
+    pub fn adopt(&mut self, record: Record<'_>, receipt: Option<Receipt>, age: u64) {
         self.counters.matched += 1;
-        self.push(record, receipt);
+        self.push(record, receipt, age);
     }
 
     /// Gives back the memory that an empty log keeps for the next records.

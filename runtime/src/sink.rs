@@ -9,6 +9,7 @@ mod delivery;
 mod maintenance;
 mod partitioner;
 mod questions;
+mod room;
 mod settings;
 mod topic;
 mod topics;

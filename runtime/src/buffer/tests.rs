@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::receipt::Window;
 
-const ROOMY: Limits = Limits { partition: u64::MAX, elsewhere: 0, total: u64::MAX };
+const ROOMY: u64 = u64::MAX;
 
 /// The cost of each of [`append`]'s records.
 const COST: u64 = 5 + OVERHEAD;
 
-fn append(log: &mut PartitionLog, number: u32, receipt: Option<Receipt>, limits: Limits) -> Appended {
+fn append(log: &mut PartitionLog, number: u32, receipt: Option<Receipt>, limit: u64) -> Appended {
     let value = number.to_be_bytes();
-    log.append(Record { key: Some(b"k"), value: Some(&value), timestamp: 0, spread: None }, receipt, limits)
+    log.append(Record { key: Some(b"k"), value: Some(&value), timestamp: 0, spread: None }, receipt, 0, limit)
 }
 
 fn number(record: Record<'_>) -> u32 {
@@ -63,7 +63,7 @@ fn balanced(log: &PartitionLog) -> bool {
 fn null_and_empty_are_different() {
     let mut log = PartitionLog::default();
     for (key, value) in [(None, Some(&b""[..])), (Some(&b"a"[..]), None)] {
-        log.append(Record { key, value, timestamp: 0, spread: None }, None, ROOMY);
+        log.append(Record { key, value, timestamp: 0, spread: None }, None, 0, ROOMY);
         let (_, record) = log.next_to_send(u64::MAX).unwrap();
         assert_eq!((record.key, record.value), (key, value));
         log.mark_sent();
@@ -72,39 +72,37 @@ fn null_and_empty_are_different() {
 
 #[test]
 fn a_full_buffer_drops_its_oldest_and_never_what_is_in_flight() {
-    let limits = Limits { partition: 3 * COST, elsewhere: 0, total: u64::MAX };
+    let limit = 3 * COST;
     let mut log = PartitionLog::default();
     let mut window = Window::for_publisher();
     for n in 0..2 {
-        append(&mut log, n, None, limits);
+        append(&mut log, n, None, limit);
     }
     assert_eq!(send_all(&mut log, COST), [(0, 0)]);
     window.track(Instant::now(), "dropped", |tracker| {
-        assert_eq!(append(&mut log, 2, Some(tracker.receipt()), limits), Appended::Stored);
+        assert_eq!(append(&mut log, 2, Some(tracker.receipt()), limit), Appended::Stored);
     });
-    append(&mut log, 3, None, limits);
-    append(&mut log, 4, None, limits);
+    append(&mut log, 3, None, limit);
+    append(&mut log, 4, None, limit);
     window.collect();
     assert_eq!(window.pop_settled(), Some(("dropped", Outcome::QuotaExceeded)));
     assert_eq!(log.counters().queue_full, 2);
     report(&mut log, 0, Report::Delivered);
     assert_eq!(send_all(&mut log, u64::MAX), [(1, 3), (2, 4)]);
-    assert_eq!(append(&mut log, 5, None, Limits { partition: COST, ..limits }), Appended::Refused);
+    assert_eq!(append(&mut log, 5, None, COST), Appended::Refused);
     assert!(balanced(&log));
 }
 
 #[test]
 fn a_record_that_can_never_fit_drops_nobody() {
-    let limits = Limits { partition: 10 * COST, elsewhere: 0, total: u64::MAX };
+    let limit = 10 * COST;
     let mut log = PartitionLog::default();
     for n in 0..8 {
-        append(&mut log, n, None, limits);
+        append(&mut log, n, None, limit);
     }
     let huge = Record { key: None, value: Some(&[0; 10_000]), timestamp: 0, spread: None };
-    assert_eq!(log.append(huge, None, limits), Appended::Refused);
-    let crowded = Limits { elsewhere: u64::MAX / 2, total: u64::MAX / 2, ..limits };
-    assert_eq!(append(&mut log, 9, None, crowded), Appended::Refused);
-    assert_eq!((log.queuing(), log.counters().queue_full), (8, 2));
+    assert_eq!(log.append(huge, None, 0, limit), Appended::Refused);
+    assert_eq!((log.queuing(), log.counters().queue_full), (8, 1));
     assert!(balanced(&log));
 }
 
@@ -211,12 +209,12 @@ fn nothing_overtakes_records_that_are_sent_again_alone() {
 proptest! {
     #[test]
     fn figures_add_up_and_order_holds(steps in proptest::collection::vec((0u8..9, 0u64..8), 1..200)) {
-            let limits = Limits { partition: 10 * COST, elsewhere: 0, total: u64::MAX };
+            let limit = 10 * COST;
         let mut log = PartitionLog::default();
         let (mut appended, mut delivered, mut unreported) = (0, Vec::new(), Vec::new());
         for (step, pick) in steps {
             match step {
-                0 | 1 => { append(&mut log, appended, None, limits); appended += 1; }
+                0 | 1 => { append(&mut log, appended, None, limit); appended += 1; }
                 2 => unreported.extend(send_all(&mut log, 4 * COST)),
                 _ if unreported.is_empty() => {}
                 _ => {
@@ -229,7 +227,7 @@ proptest! {
                 }
             }
             prop_assert!(balanced(&log));
-            prop_assert!(log.bytes() <= limits.partition);
+            prop_assert!(log.bytes() <= limit);
             prop_assert_eq!(log.bytes(), (log.queuing() + log.inflight()) * COST);
         }
         for (position, _) in unreported { report(&mut log, position, Report::Delivered); }

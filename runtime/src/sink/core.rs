@@ -18,11 +18,12 @@ use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use super::delivery::Answers;
+use super::room::Oldest;
 use super::topic::{Partition, Topic, Totals};
 use super::topics::Slots;
 use super::verdict::Verdict;
 use super::{partitioner, settings};
-use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record};
+use crate::buffer::{Appended, Counters, PartitionLog, Record};
 use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Producer, SendError, Token};
 use crate::receipt::{Outcome, Receipt};
@@ -56,8 +57,10 @@ pub(super) struct Core {
     pub(super) slots: RwLock<Slots>,
     pub(super) producer: ArcSwapOption<Producer>,
     pub(super) answers: Answers,
-    /// Bytes over all logs.
-    bytes: AtomicU64,
+    /// Bytes that were ever put into the logs, and taken out: what they hold, and the age of a record.
+    appended: AtomicU64,
+    removed: AtomicU64,
+    pub(super) oldest: Mutex<Oldest>,
     /// Figures of records that never reached a log, and of topics that were evicted.
     pub(super) settled: Mutex<Counters>,
     link: Mutex<Link>,
@@ -90,7 +93,9 @@ impl Core {
             slots: RwLock::default(),
             producer: ArcSwapOption::empty(),
             answers: Answers::default(),
-            bytes: AtomicU64::new(0),
+            appended: AtomicU64::new(0),
+            removed: AtomicU64::new(0),
+            oldest: Mutex::default(),
             settled: Mutex::default(),
             link: Mutex::new(Link {
                 state: LinkState::Connecting,
@@ -129,6 +134,10 @@ impl Core {
 
     /// Stores a record for `topic` and sends what the window allows.
     pub(super) fn store(&self, topic: &str, record: Record<'_>, mut receipt: Option<Receipt>) -> Appended {
+        let cost = record.cost();
+        if self.bytes() + cost > self.bounds.total.load(Ordering::Relaxed) && !self.make_room(cost) {
+            return self.refuse(receipt);
+        }
         // Most Sinks have one topic: it need not be looked up.
         if let Some(fixed) = self.fixed.load().as_deref().filter(|fixed| *fixed.name == *topic) {
             match self.store_in(fixed, record, receipt) {
@@ -137,26 +146,29 @@ impl Core {
             }
         }
         loop {
-            let Some(topic) = self.topic(topic) else {
-                let mut settled = self.settled.lock();
-                settled.matched += 1;
-                let outcome = if self.is_closed() {
-                    settled.sink_deleted += 1;
-                    Outcome::Unavailable
-                } else {
-                    settled.queue_full += 1;
-                    Outcome::QuotaExceeded
-                };
-                if let Some(receipt) = receipt {
-                    receipt.resolve(outcome);
-                }
-                return Appended::Refused;
-            };
+            let Some(topic) = self.topic(topic) else { return self.refuse(receipt) };
             match self.store_in(&topic, record, receipt) {
                 Ok(appended) => return appended,
                 Err(returned) => receipt = returned,
             }
         }
+    }
+
+    /// Takes no record: there is no room, or the Sink is gone.
+    fn refuse(&self, receipt: Option<Receipt>) -> Appended {
+        let mut settled = self.settled.lock();
+        settled.matched += 1;
+        let outcome = if self.is_closed() {
+            settled.sink_deleted += 1;
+            Outcome::Unavailable
+        } else {
+            settled.queue_full += 1;
+            Outcome::QuotaExceeded
+        };
+        if let Some(receipt) = receipt {
+            receipt.resolve(outcome);
+        }
+        Appended::Refused
     }
 
     /// Counts a record that failed before it could be stored.
@@ -189,18 +201,33 @@ impl Core {
 
     fn append(&self, log: &mut PartitionLog, record: Record<'_>, receipt: Option<Receipt>) -> Appended {
         let before = log.bytes();
-        let limits = Limits {
-            partition: self.bounds.per_partition.load(Ordering::Relaxed),
-            elsewhere: self.bytes.load(Ordering::Relaxed).saturating_sub(before),
-            total: self.bounds.total.load(Ordering::Relaxed),
-        };
-        let appended = log.append(record, receipt, limits);
-        self.account(before, log);
+        let appended = log.append(record, receipt, self.age(), self.bounds.per_partition.load(Ordering::Relaxed));
+        if appended == Appended::Stored {
+            let cost = record.cost();
+            self.appended.fetch_add(cost, Ordering::Relaxed);
+            self.account(before + cost, log);
+        }
         appended
     }
 
+    /// Takes in that a log holds fewer bytes than `before`.
     pub(super) fn account(&self, before: u64, log: &PartitionLog) {
-        self.bytes.fetch_add(log.bytes().wrapping_sub(before), Ordering::Relaxed);
+        let removed = before - log.bytes();
+        if removed > 0 {
+            self.removed.fetch_add(removed, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes over all logs.
+    pub(super) fn bytes(&self) -> u64 {
+        // In this order, and acquired: nothing counts as taken out that does not count as put in.
+        let removed = self.removed.load(Ordering::Acquire);
+        self.appended.load(Ordering::Relaxed).saturating_sub(removed)
+    }
+
+    /// The age of a record that is appended now.
+    pub(super) fn age(&self) -> u64 {
+        self.appended.load(Ordering::Relaxed)
     }
 
     /// Sends queued records of a partition while its window has room.

@@ -398,6 +398,77 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     sink.drain(Instant::now()).await;
 }
 
+/// The numbers that wait for a topic whose partitions nobody knows.
+fn waiting(sink: &Sink, topic: &str) -> Vec<u32> {
+    let topic = sink.core.topic(topic).unwrap();
+    let mut numbers = Vec::new();
+    topic.state.read().unassigned.lock().move_queued(|record, _, _| {
+        numbers.push(std::str::from_utf8(record.value.unwrap()).unwrap().trim().parse().unwrap());
+    });
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_sink_drops_its_oldest_record_wherever_it_is() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let stuck: Vec<String> = (0..4).map(|number| format!("stuck-{number}")).collect();
+    for topic in &stuck {
+        cluster.topic_error(topic, RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
+    }
+    let mut plan = plan("${topic}", &cluster);
+    let cost = record("k", "00000").cost();
+    plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(1000 * cost);
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    for number in 0..1500_u32 {
+        let stored = sink.core.store(&stuck[number as usize % 4], record("k", &format!("{number:5}")), None);
+        assert_eq!(stored, Appended::Stored);
+    }
+    assert_eq!((sink.core.bytes(), sink.snapshot().dropped), (1000 * cost, 500));
+    // Nobody who can deliver is refused for those who cannot.
+    for number in 0..2000_u32 {
+        assert_eq!(sink.core.store("t", record("k", &format!("{number:5}")), None), Appended::Stored);
+        assert!(sink.core.bytes() <= 1000 * cost && adds_up(&sink.snapshot()));
+    }
+    until("all are delivered or dropped", || sink.snapshot().queuing + sink.snapshot().inflight <= 1000).await;
+    let snapshot = sink.snapshot();
+    assert_eq!(snapshot.matched, 3500);
+    let left: Vec<Vec<u32>> = stuck.iter().map(|topic| waiting(&sink, topic)).collect();
+    let oldest = left.iter().flatten().min().copied().unwrap_or(1500);
+    let mut all: Vec<u32> = left.concat();
+    all.sort_unstable();
+    assert_eq!(all, (oldest..1500).collect::<Vec<_>>(), "the youngest are left, over all topics");
+    assert!(oldest >= 500, "{oldest}");
+    sink.drain(Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_is_not_dropped_for_room() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let mut plan = plan("t", &cluster);
+    let cost = record("00000", "00000").cost();
+    plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(100 * cost);
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.broker_down(1).unwrap();
+    let mut refused = 0;
+    for number in 0..1000_u32 {
+        let value = format!("{number:5}");
+        let stored = sink.core.store("t", record(&value, &value), None);
+        refused += u64::from(stored == Appended::Refused);
+        let snapshot = sink.snapshot();
+        assert!(adds_up(&snapshot) && sink.core.bytes() <= 100 * cost, "{snapshot:?}");
+        assert_eq!(snapshot.queuing + snapshot.inflight, u64::from(number + 1).min(100));
+    }
+    assert!(refused > 0, "two windows of half the room each: it can be full of what is in flight");
+    let huge = "x".repeat(200 * cost as usize);
+    assert_eq!(sink.core.store("t", record("k", &huge), None), Appended::Refused);
+    assert_eq!(sink.snapshot().dropped, 901);
+    sink.drain(Instant::now()).await;
+    assert_eq!(sink.core.bytes(), 0);
+}
+
 fn row() -> isthmus_rules::Row {
     let mut row = isthmus_rules::Row::with_capacity(1);
     row.set(isthmus_rules::Text::constant("clientid"), isthmus_rules::Value::constant("car-7"));

@@ -106,6 +106,7 @@ impl Core {
 
     /// Gives back the memory that empty logs keep for the next records.
     pub(super) fn trim(&self) {
+        self.forget_oldest();
         for topic in self.all_topics() {
             let state = topic.state.read();
             for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log))
@@ -164,9 +165,9 @@ impl Core {
         }
         let gone = state.partitions[state.active..].iter().map(|gone| &gone.log);
         for log in std::iter::once(&state.unassigned).chain(gone) {
-            log.lock().move_queued(|record, receipt| {
+            log.lock().move_queued(|record, receipt, age| {
                 let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
-                partition.log.lock().adopt(record, receipt);
+                partition.log.lock().adopt(record, receipt, age);
             });
         }
         for partition in &state.partitions[..state.active] {
