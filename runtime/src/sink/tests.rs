@@ -550,3 +550,55 @@ async fn a_topic_that_was_edited_away_no_longer_takes_the_link_down() {
     assert_eq!(sink.core.topics.read().len(), 1);
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
 }
+
+#[test]
+fn a_timestamp_is_a_time_since_1970_or_now() {
+    use isthmus_rules::Value;
+    let cluster = MockCluster::new(1).unwrap();
+    let mut plan = plan("t", &cluster);
+    plan.timestamp = "${ts}".into();
+    let writing = Writing::compile(&plan).unwrap();
+    let rendered = |ts: Value| {
+        let mut row = row();
+        row.set("ts".into(), ts);
+        writing.render((&row).into(), Origin::default(), |_, record| record.timestamp).unwrap()
+    };
+    for (given, expected) in [(Value::Int(7), 7), (Value::from("1700000000000"), 1_700_000_000_000)] {
+        assert_eq!(rendered(given), expected);
+    }
+    let before = crate::message::now_millis();
+    for given in [
+        Value::Int(0),
+        Value::Int(-5),
+        Value::Int(i128::MAX),
+        Value::from("0"),
+        Value::from("-5"),
+        Value::from("soon"),
+        Value::from(1.5),
+        Value::from(-1.5),
+        Value::Undefined,
+        Value::Null,
+    ] {
+        assert!(rendered(given.clone()) >= before, "{given:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_reach_kafka_as_they_are_or_not_at_all() {
+    use isthmus_rules::Value;
+    let cluster = MockCluster::new(1).unwrap();
+    let mut row = row();
+    row.set("payload".into(), Value::binary(b"S\x80S".to_vec()));
+    let render = |key: &str, value: &str| {
+        let mut plan = plan("t", &cluster);
+        (plan.key, plan.value) = (key.into(), value.into());
+        let copy = |record: Record<'_>| (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+        Writing::compile(&plan).unwrap().render((&row).into(), Origin::default(), |_, record| copy(record))
+    };
+    let bytes = Some(b"S\x80S".to_vec());
+    assert_eq!(render("${payload}", "${payload}"), Ok((bytes.clone(), bytes)));
+    for (key, value) in [("k", "${.}"), ("${.}", "v")] {
+        let problem = render(key, value).unwrap_err();
+        assert!(problem.contains("${payload}") && problem.contains("base64_encode"), "{problem}");
+    }
+}

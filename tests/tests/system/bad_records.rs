@@ -29,6 +29,12 @@ fn payload_that_is_not_json_is_counted_and_the_next_one_flows() -> Result<()> {
     assert_eq!(isthmus.wait_for("rules", "speed", "failedException", 4)?, 4);
     assert_eq!(isthmus.figure("rules", "speed", "passed")?, 1);
     assert_eq!(kafka.read_all(&topic)?.len(), 1);
+    for _ in 0..500 {
+        device.publish_and_wait("vehicles/7", b"not json")?;
+    }
+    let log = isthmus.stop()?;
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("rule failed")).collect();
+    assert!((1..=5).contains(&said.len()), "now and then: {said:?}");
     Ok(())
 }
 
@@ -223,5 +229,30 @@ fn batches_too_large_for_the_topic_go_in_smaller_ones() -> Result<()> {
     let mut numbers = numbers(kafka, &topic, 297)?;
     numbers.sort_unstable();
     assert_eq!(numbers, (0..300).filter(|number| !is_large(number)).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn payload_that_is_no_text_is_stored_as_it_is_or_not_at_all() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let (json, bytes) = (kafka.topic("json")?, kafka.topic("bytes")?);
+    let isthmus = Start::on(kafka).manifests(&manifest::file(&[
+        sink("json", &json).with("requestMode", "Sync"),
+        sink("bytes", &bytes).with("value", "${payload}").with("requestMode", "Sync"),
+        sink("text", &json).with("requestMode", "Sync"),
+        rule("json", r#"SELECT * FROM "json""#).to_sink("json"),
+        rule("bytes", r#"SELECT * FROM "bytes""#).to_sink("bytes"),
+        rule("text", r#"SELECT base64_encode(payload) AS payload FROM "text""#).to_sink("text"),
+    ]))?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    assert!(device.publish_and_wait("json", b"S\x80S")? >= 0x80);
+    assert_eq!(device.publish_and_wait("bytes", b"S\x80S")?, 0);
+    assert_eq!(device.publish_and_wait("text", b"S\x80S")?, 0);
+    assert_eq!(isthmus.figure("sinks", "json", "failed")?, 1);
+    assert_eq!(isthmus.figure("sinks", "bytes", "success")?, 1);
+    assert_eq!(kafka.read(&json, 1, SOON)?[0].json()?, json!({"payload": "U4BT"}));
+    assert_eq!(kafka.read_all(&json)?.len(), 1);
+    let status = isthmus.status()?.to_string();
+    assert!(status.contains("base64_encode"), "the rule's last error has the advice: {status}");
     Ok(())
 }
