@@ -200,8 +200,8 @@ async fn check(
         let again = if problem.is_silence() { Duration::from_millis(100) } else { settings.min_refresh };
         wait = wait.min(again);
         core.set_trouble(problem);
-    } else if let Some(refusal) = core.refusal() {
-        // It answers questions, and takes no records.
+    } else if let Some(refusal) = core.refusal().filter(|_| !core.is_empty()) {
+        // It answers questions, and does not take the records that wait.
         wait = wait.min(settings.min_refresh);
         core.set_trouble(refusal);
     } else if !refused_before {

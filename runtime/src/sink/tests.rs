@@ -304,7 +304,9 @@ async fn a_partition_is_listed_as_stalled_once() {
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     let partitions = [0, 1].map(|slot| sink.core.partition(slot).unwrap());
     for _ in 0..1000 {
-        partitions.iter().for_each(|partition| sink.core.stall(partition));
+        for partition in &partitions {
+            sink.core.stall(partition);
+        }
     }
     assert_eq!(sink.core.stalled_partitions(), 2);
     sink.core.pump_stalled();

@@ -153,7 +153,7 @@ fn ten_bad_ones_fail_alone(setting: &str, mode: &str, payload: impl Fn(usize, bo
             .with("key", "${.key}")
             .with("value", "${.n}")
             .with("timestamp", "${.ts}")
-            .with("linger", "50ms")
+            .with("linger", if mode == "Sync" { "50ms" } else { "0s" })
             .with("syncTimeout", "2m")
             .with("requestMode", mode),
         rule("good", r#"SELECT payload.key AS key, payload.n AS n, payload.ts AS ts FROM "load/#""#).to_sink("good"),
