@@ -55,12 +55,14 @@ pub struct SinkSpec {
     #[serde(default = "key")]
     #[schemars(length(max = 65536))]
     pub key: String,
-    /// Template of the record's value; `${.}` is the rule's whole output as JSON. An empty result makes it null.
+    /// Template of the record's value; `${.}` is the rule's whole output as JSON. An empty result makes it null. Bytes that are
+    /// not UTF-8 cannot stand in JSON: such a message fails. `${payload}` keeps them as they are, `base64_encode(payload)` in the
+    /// rule makes them text.
     #[serde(default = "value")]
     #[schemars(length(max = 65536))]
     pub value: String,
     /// Template of the record's timestamp, milliseconds since 1970. The current time is taken when the variable is
-    /// missing or not a whole number.
+    /// missing or not a whole number above zero.
     #[serde(default = "timestamp")]
     #[schemars(length(max = 1024))]
     pub timestamp: String,
@@ -168,7 +170,8 @@ pub struct Buffer {
     /// Bytes per partition. Beyond it the oldest records of that partition are dropped, and counted.
     #[schemars(transform = between_sizes("64Ki", "1Ti"))]
     pub per_partition_limit: Size,
-    /// Bytes over all partitions of this Sink, in one pod. Beyond it, the same.
+    /// Bytes over all partitions of this Sink, in one pod. Beyond it the oldest record that waits is dropped, and counted,
+    /// whichever partition it waits for.
     #[schemars(transform = between_sizes("64Ki", "1Ti"))]
     pub total_limit: Size,
 }

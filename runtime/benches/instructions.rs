@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use isthmus_rules::{
     Environment, Event, FixedHost, Limits, MissingPolicy, Output, Rule, RuleId, Template, TemplateKind,
 };
-use isthmus_runtime::buffer::{Limits as Room, PartitionLog, Record, Report};
+use isthmus_runtime::buffer::{PartitionLog, Record, Report};
 use isthmus_runtime::message::{Message, MessageIds, Publisher};
 use isthmus_runtime::mqtt::codec::{self, Packet, Progress, Publish, ReasonCode, Version};
 use isthmus_runtime::receipt::Resolutions;
@@ -98,7 +98,7 @@ impl Writing {
         let [key, value] = scratch;
         let _ = self.key.render(output, MissingPolicy::Empty, key).unwrap();
         let _ = self.value.render(output, MissingPolicy::Empty, value).unwrap();
-        log.append(Record { key: Some(key), value: Some(value), timestamp: 1, spread: None }, None, ROOMY);
+        log.append(Record { key: Some(key), value: Some(value), timestamp: 1, spread: None }, None, 0, u64::MAX);
         if let Some((position, record)) = black_box(&mut *log).next_to_send(u64::MAX) {
             black_box(record);
             log.mark_sent();
@@ -108,8 +108,6 @@ impl Writing {
         codec::puback(out, Version::V311, 7, ReasonCode::Success);
     }
 }
-
-const ROOMY: Room = Room { partition: u64::MAX, elsewhere: 0, total: u64::MAX };
 
 const ALL: &str = r#"SELECT * FROM "v1/#""#;
 const JSON: &str = r#"SELECT payload.temp AS t, clientid FROM "v1/#" WHERE payload.temp > 0"#;

@@ -8,10 +8,12 @@
 //! `matched = success + failed + dropped + queuing + inflight` holds whenever the log is not being changed.
 
 mod segments;
+mod waves;
 
 use std::collections::VecDeque;
 
 use self::segments::{Place, Segments};
+use self::waves::Waves;
 use crate::receipt::{Outcome, Receipt, Resolutions};
 
 /// What a record costs beyond its own bytes, roughly: the entry, and its place with Kafka's client.
@@ -37,17 +39,6 @@ impl Record<'_> {
     }
 }
 
-/// How much a buffer may hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes in this partition, queued and in flight.
-    pub partition: u64,
-    /// Bytes in all the other partitions of the Sink.
-    pub elsewhere: u64,
-    /// Bytes in the whole Sink.
-    pub total: u64,
-}
-
 /// What became of an appended record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -68,6 +59,13 @@ pub enum Report {
     Failed,
     /// It has to be sent again, in its place.
     Again,
+    /// The batch it was in was refused, perhaps for its sake: it failed if it was alone, and is sent again in smaller
+    /// company if it was not.
+    Refused,
+    /// The same, because the batch had too many bytes.
+    TooLarge,
+    /// The batch it was in was refused for the sake of others.
+    Bystander,
 }
 
 /// A record in the log.
@@ -79,8 +77,12 @@ struct Entry {
     key: Option<u32>,
     has_value: bool,
     sent_before: bool,
+    /// How many may be on their way together with it, itself included.
+    company: u16,
     spread: Option<u32>,
     timestamp: i64,
+    /// When it was appended, in an order over all logs of the Sink.
+    age: u64,
     receipt: Option<Receipt>,
 }
 
@@ -118,6 +120,8 @@ impl Entry {
 enum Flight {
     Sent(Entry),
     Again(Entry),
+    /// To be sent again in smaller company.
+    Refused(Entry),
     Done,
 }
 
@@ -149,6 +153,15 @@ impl std::ops::AddAssign for Counters {
     }
 }
 
+/// Refusals since nothing was in flight.
+#[derive(Debug, Default)]
+struct Refusals {
+    refused: usize,
+    bystanders: usize,
+    /// Bytes of what was too large together.
+    too_large: u64,
+}
+
 /// The log of one partition.
 #[derive(Debug, Default)]
 pub struct PartitionLog {
@@ -166,20 +179,22 @@ pub struct PartitionLog {
     /// Entries in flight without a report, and those to be sent again.
     unreported: usize,
     again: usize,
+    waves: Waves,
+    refusals: Refusals,
     counters: Counters,
 }
 
 impl PartitionLog {
-    /// Appends a record, dropping the oldest queued ones when a limit is reached. Dropped records that
-    /// somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one. A record of a
+    /// Appends a record of this age, dropping the oldest queued ones when `limit` bytes would be exceeded. Dropped records
+    /// that somebody waits for resolve as [`Outcome::QuotaExceeded`], so does the receipt of a refused one. A record of a
     /// Source is always taken, and none is dropped for it.
-    pub fn append(&mut self, record: Record<'_>, receipt: Option<Receipt>, limits: Limits) -> Appended {
+    pub fn append(&mut self, record: Record<'_>, receipt: Option<Receipt>, age: u64, limit: u64) -> Appended {
         self.counters.matched += 1;
         let cost = record.cost();
-        let fits = |held: u64| held + cost <= limits.partition && held + limits.elsewhere + cost <= limits.total;
+        let fits = |held: u64| held + cost <= limit;
         if receipt.as_ref().is_some_and(Receipt::is_patient) {
             let appended = if fits(self.bytes) { Appended::Stored } else { Appended::StoredBeyond };
-            self.push(record, receipt);
+            self.push(record, receipt, age);
             return appended;
         }
         if !fits(self.inflight_bytes + self.kept_bytes) {
@@ -195,14 +210,20 @@ impl PartitionLog {
                 break;
             }
         }
-        self.push(record, receipt);
+        self.push(record, receipt, age);
         Appended::Stored
     }
 
-    /// Drops the oldest record that may be; says whether there was one.
-    fn drop_oldest(&mut self) -> bool {
+    /// Age of the oldest queued record that may be dropped.
+    pub fn oldest(&mut self) -> Option<u64> {
         let kept = self.queued.range(self.kept_in_front..).take_while(|entry| !entry.may_be_dropped()).count();
         self.kept_in_front += kept;
+        self.queued.get(self.kept_in_front).map(|entry| entry.age)
+    }
+
+    /// Drops the oldest queued record that may be: a limit is reached. Says whether there was one.
+    pub fn drop_oldest(&mut self) -> bool {
+        self.oldest();
         let Some(oldest) = self.queued.remove(self.kept_in_front) else { return false };
         self.bytes -= oldest.cost();
         self.counters.queue_full += 1;
@@ -219,7 +240,7 @@ impl PartitionLog {
         Some(entry)
     }
 
-    fn push(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
+    fn push(&mut self, record: Record<'_>, receipt: Option<Receipt>, age: u64) {
         let Record { key, value, timestamp, spread } = record;
         self.bytes += record.cost();
         let entry = Entry {
@@ -227,8 +248,10 @@ impl PartitionLog {
             key: key.map(|key| key.len() as u32),
             has_value: value.is_some(),
             sent_before: false,
+            company: waves::ANY,
             spread,
             timestamp,
+            age,
             receipt,
         };
         if !entry.may_be_dropped() {
@@ -238,13 +261,15 @@ impl PartitionLog {
     }
 
     /// The next record to send while less than `window` bytes are in flight, with its position.
-    /// Nothing while records wait to be sent again: those go first, in their place.
+    /// Nothing while records wait to be sent again: those go first, in their place. One that was refused together with
+    /// others waits until its company is small enough.
     pub fn next_to_send(&self, window: u64) -> Option<(u64, Record<'_>)> {
         if self.again > 0 || (self.inflight_bytes >= window && self.inflight_bytes > 0) {
             return None;
         }
         let position = self.acknowledged + self.inflight.len() as u64;
-        self.queued.front().map(|entry| (position, entry.record(&self.segments)))
+        let entry = self.queued.front().filter(|entry| self.waves.admit(entry.company, entry.cost()))?;
+        Some((position, entry.record(&self.segments)))
     }
 
     /// The record that [`PartitionLog::next_to_send`] gave is with Kafka's client now.
@@ -253,6 +278,7 @@ impl PartitionLog {
             self.inflight_bytes += entry.cost();
             self.counters.retried += u64::from(entry.sent_before);
             entry.sent_before = true;
+            self.waves.sent(entry.company, entry.cost());
             self.unreported += 1;
             self.inflight.push_back(Flight::Sent(entry));
         }
@@ -267,44 +293,53 @@ impl PartitionLog {
         }
     }
 
-    /// Size of the record in flight at `position`.
-    pub fn cost_at(&self, position: u64) -> Option<u64> {
-        match self.inflight.get(position.checked_sub(self.acknowledged)? as usize)? {
-            Flight::Sent(entry) | Flight::Again(entry) => Some(entry.cost()),
-            Flight::Done => None,
-        }
-    }
-
-    /// Takes in what Kafka said of the record at `position`. An unknown position is ignored. Whoever waits for the record
-    /// is told with the other `resolutions`.
-    pub fn report(&mut self, position: u64, report: Report, resolutions: &mut Resolutions) {
-        let Some(index) = position.checked_sub(self.acknowledged) else { return };
-        let Some(flight) = self.inflight.get_mut(index as usize) else { return };
+    /// Takes in what Kafka said of the record at `position`, and says whether it failed for good. An unknown position is
+    /// ignored. Whoever waits for the record is told with the other `resolutions`.
+    pub fn report(&mut self, position: u64, report: Report, resolutions: &mut Resolutions) -> bool {
+        let Some(index) = position.checked_sub(self.acknowledged) else { return false };
+        let Some(flight) = self.inflight.get_mut(index as usize) else { return false };
         let entry = match std::mem::replace(flight, Flight::Done) {
             Flight::Sent(entry) => entry,
             other => {
                 *flight = other;
-                return;
+                return false;
             }
         };
         self.unreported -= 1;
-        if report == Report::Again {
-            *flight = Flight::Again(entry);
-            self.again += 1;
-        } else {
+        let is_single = self.waves.is_single();
+        let outcome = match report {
+            Report::Delivered => {
+                self.counters.success += 1;
+                self.waves.delivered();
+                Some(Outcome::Safe)
+            }
+            Report::Again => None,
+            Report::Refused | Report::TooLarge | Report::Bystander if !is_single => None,
+            Report::Failed | Report::Refused | Report::TooLarge | Report::Bystander => {
+                self.counters.failed += 1;
+                Some(Outcome::Rejected)
+            }
+        };
+        if let Some(outcome) = outcome {
             self.bytes -= entry.cost();
             self.inflight_bytes -= entry.cost();
-            let outcome = if report == Report::Delivered {
-                self.counters.success += 1;
-                Outcome::Safe
-            } else {
-                self.counters.failed += 1;
-                Outcome::Rejected
-            };
             self.segments.release(entry.place);
             if let Some(receipt) = entry.receipt {
                 resolutions.push(receipt, outcome);
             }
+        } else {
+            self.again += 1;
+            *flight = match report {
+                Report::Refused | Report::TooLarge => {
+                    self.refusals.refused += 1;
+                    self.refusals.too_large += if report == Report::TooLarge { entry.cost() } else { 0 };
+                    Flight::Refused(entry)
+                }
+                _ => {
+                    self.refusals.bystanders += usize::from(report == Report::Bystander);
+                    Flight::Again(entry)
+                }
+            };
         }
         if self.unreported == 0 {
             self.rewind();
@@ -314,13 +349,15 @@ impl PartitionLog {
                 self.acknowledged += 1;
             }
         }
+        outcome == Some(Outcome::Rejected)
     }
 
     /// Everything in flight has been reported: what has to be sent again goes back to the front of the queue, in order.
     fn rewind(&mut self) {
+        self.separate();
         self.acknowledged += self.inflight.len() as u64;
         while let Some(flight) = self.inflight.pop_back() {
-            if let Flight::Again(entry) = flight {
+            if let Flight::Again(entry) | Flight::Refused(entry) = flight {
                 self.inflight_bytes -= entry.cost();
                 if !entry.may_be_dropped() {
                     self.kept_bytes += entry.cost();
@@ -330,23 +367,51 @@ impl PartitionLog {
         }
         self.again = 0;
         self.kept_in_front = 0;
+        self.waves.landed();
+    }
+
+    /// Gives the records that were refused together smaller company: half of those that are side by side.
+    fn separate(&mut self) {
+        let refusals = std::mem::take(&mut self.refusals);
+        if refusals.refused + refusals.bystanders == 0 {
+            return;
+        }
+        self.waves.refused((refusals.too_large > 0).then_some(refusals.too_large));
+        // Kafka says that others are to blame and not who: it may be any of them.
+        let blame_all = refusals.refused == 0;
+        let flights = self.inflight.make_contiguous();
+        let is_refused = |flight: &Flight| match flight {
+            Flight::Refused(_) => true,
+            Flight::Again(_) => blame_all,
+            Flight::Sent(_) | Flight::Done => false,
+        };
+        for run in flights.chunk_by_mut(|one, next| is_refused(one) && is_refused(next)) {
+            let company = waves::smaller(run.len());
+            for flight in run {
+                if is_refused(flight)
+                    && let Flight::Refused(entry) | Flight::Again(entry) = flight
+                {
+                    entry.company = entry.company.min(company);
+                }
+            }
+        }
     }
 
     /// Moves the queued records out, oldest first, as if they had never been here.
-    pub fn move_queued(&mut self, mut into: impl FnMut(Record<'_>, Option<Receipt>)) {
+    pub fn move_queued(&mut self, mut into: impl FnMut(Record<'_>, Option<Receipt>, u64)) {
         (self.kept_bytes, self.kept_in_front) = (0, 0);
         for mut entry in std::mem::take(&mut self.queued) {
             self.counters.matched -= 1;
             self.bytes -= entry.cost();
-            into(entry.record(&self.segments), entry.receipt.take());
+            into(entry.record(&self.segments), entry.receipt.take(), entry.age);
             self.segments.release(entry.place);
         }
     }
 
     /// Takes in a record that [`PartitionLog::move_queued`] moved out; it was within the limits already.
-    pub fn adopt(&mut self, record: Record<'_>, receipt: Option<Receipt>) {
+    pub fn adopt(&mut self, record: Record<'_>, receipt: Option<Receipt>, age: u64) {
         self.counters.matched += 1;
-        self.push(record, receipt);
+        self.push(record, receipt, age);
     }
 
     /// Gives back the memory that an empty log keeps for the next records.
@@ -369,7 +434,7 @@ impl PartitionLog {
         let flights = std::mem::take(&mut self.inflight);
         self.acknowledged += flights.len() as u64;
         let flying = flights.into_iter().filter_map(|flight| match flight {
-            Flight::Sent(entry) | Flight::Again(entry) => Some(entry),
+            Flight::Sent(entry) | Flight::Again(entry) | Flight::Refused(entry) => Some(entry),
             Flight::Done => None,
         });
         for entry in flying.chain(std::mem::take(&mut self.queued)) {
@@ -378,6 +443,8 @@ impl PartitionLog {
         }
         (self.bytes, self.inflight_bytes, self.unreported, self.again) = (0, 0, 0, 0);
         (self.kept_bytes, self.kept_in_front) = (0, 0);
+        self.refusals = Refusals::default();
+        self.waves.landed();
     }
 
     /// Position of the first record that is not finally reported.

@@ -57,5 +57,6 @@ pub mod source;
 pub mod status;
 pub mod stop;
 pub mod telemetry;
+pub mod throttle;
 mod wake;
 mod watch;

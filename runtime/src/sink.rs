@@ -8,9 +8,12 @@ mod core;
 mod delivery;
 mod maintenance;
 mod partitioner;
+mod questions;
+mod room;
 mod settings;
 mod topic;
 mod topics;
+mod verdict;
 mod writing;
 
 use std::sync::Arc;

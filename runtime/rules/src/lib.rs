@@ -29,7 +29,7 @@
 //! let rows = compiled.rule.evaluate(&event, &mut Environment::new(&host, &limits, &name)).unwrap();
 //!
 //! let mut json = Vec::new();
-//! rows.iter().for_each(|output| output.write_json(&mut json));
+//! rows.iter().for_each(|output| output.write_json(&mut json).unwrap());
 //! assert_eq!(json, br#"{"speed":130}"#);
 //! ```
 
@@ -60,5 +60,5 @@ pub use limits::Limits;
 pub use output::{Output, Rows};
 pub use row::Row;
 pub use rule::{Compiled, From, FromEntry, Rule};
-pub use template::{MissingPolicy, MissingVariable, Rendered, Template, TemplateKind};
+pub use template::{MissingPolicy, RenderError, Rendered, Template, TemplateKind};
 pub use value::{Map, Text, Value};

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::environment::RuleId;
 use crate::event::{Column, Event};
 use crate::row::Row;
-use crate::value::json::{close_members, open_members, write_member};
+use crate::value::json::{NotUtf8, close_members, open_members, write_member};
 use crate::value::{Map, Text, Value};
 
 /// The outputs of one rule run. Most rules give none or one: neither needs a list.
@@ -128,13 +128,16 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// Appends the output as a JSON object; undefined fields are left out.
-    pub fn write_json(self, out: &mut Vec<u8>) {
+    /// Appends the output as a JSON object; undefined fields are left out. Bytes that are not UTF-8: see
+    /// [`write_value`](crate::value::json::write_value).
+    pub fn write_json(self, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
         match self {
             Self::Event(Everything { event, rule_id }) => {
                 let start = open_members(out);
-                event.all(rule_id, |name, value| write_member(&name, &value, out));
+                let mut written = Ok(());
+                event.all(rule_id, |name, value| written = write_member(&name, &value, out).and(written));
                 close_members(start, out);
+                written
             }
             Self::Row(row) => row.write_json(out),
         }

@@ -3,7 +3,7 @@
 mod fields;
 mod names;
 
-use crate::value::json::{close_members, open_members};
+use crate::value::json::{NotUtf8, close_members, open_members};
 use crate::value::path::{self, Step};
 use crate::value::{Map, Text, Value};
 use fields::Fields;
@@ -102,13 +102,16 @@ impl Row {
         self.0.as_ref().map_or(Some(0), |fields| fields.flat_bytes())
     }
 
-    /// Appends the row as a JSON object; undefined fields are left out.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
+    /// Appends the row as a JSON object; undefined fields are left out. Bytes that are not UTF-8: see
+    /// [`write_value`](crate::value::json::write_value).
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
         let start = open_members(out);
-        if let Some(fields) = &self.0 {
-            fields.write_members(out);
-        }
+        let written = match &self.0 {
+            Some(fields) => fields.write_members(out),
+            None => Ok(()),
+        };
         close_members(start, out);
+        written
     }
 
     /// The row as a map value.
@@ -140,7 +143,7 @@ mod tests {
 
     fn json(row: &Row) -> String {
         let mut out = Vec::new();
-        row.write_json(&mut out);
+        row.write_json(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

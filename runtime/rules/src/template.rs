@@ -12,7 +12,7 @@ use crate::eval::operator::to_text;
 use crate::event::Column;
 use crate::limits::MAX_TEMPLATE_BYTES;
 use crate::output::Output;
-use crate::value::json::write_value;
+use crate::value::json::{NotUtf8, write_value};
 use crate::value::path::{self, Step};
 use crate::value::{Text, Value, number};
 
@@ -46,12 +46,21 @@ pub struct Rendered {
     pub missing: bool,
 }
 
-/// Strict rendering met a variable that is not in the row.
+/// Why a template cannot be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the rule's output has no `{path}`, which the template needs")]
-pub struct MissingVariable {
-    /// The variable as written, without `${` and `}`.
-    pub path: String,
+pub enum RenderError {
+    /// Strict rendering met a variable that is not in the row.
+    #[error("the rule's output has no `{path}`, which the template needs")]
+    Missing {
+        /// The variable as written, without `${` and `}`.
+        path: String,
+    },
+    /// A variable would become JSON, and has bytes that are no text.
+    #[error("`${{{path}}}`: {NotUtf8}", path = if path.is_empty() { "." } else { path })]
+    NotUtf8 {
+        /// The variable as written; empty for the whole row.
+        path: String,
+    },
 }
 
 /// A compiled template.
@@ -160,14 +169,16 @@ impl Template {
         output: impl Into<Output<'o>>,
         missing: MissingPolicy,
         out: &mut Vec<u8>,
-    ) -> Result<Rendered, MissingVariable> {
+    ) -> Result<Rendered, RenderError> {
         let output = output.into();
         let before = out.len();
         let mut rendered = Rendered { missing: false };
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable(variable) if variable.steps.is_empty() => output.write_json(out),
+                Part::Variable(variable) if variable.steps.is_empty() => {
+                    output.write_json(out).map_err(|NotUtf8| variable.not_utf8(before, out))?;
+                }
                 Part::Variable(variable) => {
                     if let Some(bytes) = variable.bytes(output) {
                         out.extend_from_slice(bytes);
@@ -175,7 +186,7 @@ impl Template {
                     }
                     let value = variable.find(output, self.kind);
                     if !value.is_undefined() {
-                        write_text(&value, out);
+                        write_text(&value, out).map_err(|NotUtf8| variable.not_utf8(before, out))?;
                         continue;
                     }
                     rendered.missing = true;
@@ -184,7 +195,7 @@ impl Template {
                         MissingPolicy::Undefined => out.extend_from_slice(b"undefined"),
                         MissingPolicy::Error => {
                             out.truncate(before);
-                            return Err(MissingVariable { path: variable.path.clone() });
+                            return Err(RenderError::Missing { path: variable.path.clone() });
                         }
                     }
                 }
@@ -194,19 +205,27 @@ impl Template {
     }
 }
 
-/// Appends a value as a template prints it.
-pub fn write_text(value: &Value, out: &mut Vec<u8>) {
+/// Appends a value as a template prints it. Only a list or map can fail: it becomes JSON.
+pub fn write_text(value: &Value, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
     match value {
         Value::Text(text) => out.extend_from_slice(text.as_bytes()),
         Value::Bytes(bytes) => out.extend_from_slice(bytes),
         Value::Int(value) => number::write_int(*value, out),
         Value::Float(value) => number::write_float(*value, out),
-        Value::List(_) | Value::Map(_) => write_value(value, out),
+        Value::List(_) | Value::Map(_) => return write_value(value, out),
         other => out.extend_from_slice(to_text(other).as_bytes()),
     }
+    Ok(())
 }
 
 impl Variable {
+    /// It cannot be printed: `out` becomes what it was before.
+    #[cold]
+    fn not_utf8(&self, before: usize, out: &mut Vec<u8>) -> RenderError {
+        out.truncate(before);
+        RenderError::NotUtf8 { path: self.path.clone() }
+    }
+
     /// What is printed, if it is a column whose bytes the event lends.
     fn bytes<'o>(&self, output: Output<'o>) -> Option<&'o [u8]> {
         self.column.filter(|_| self.steps.len() == 1).and_then(|column| output.bytes(column))
@@ -306,8 +325,35 @@ mod tests {
         let mut out = b"kept".to_vec();
         let template = Template::compile("a${x.y}b", TemplateKind::Topic).unwrap();
         let error = template.render(&row("{}"), MissingPolicy::Error, &mut out).unwrap_err();
-        assert_eq!(error.path, "x.y");
+        assert_eq!(error, RenderError::Missing { path: "x.y".into() });
         assert_eq!(out, b"kept");
+    }
+
+    /// What a device sent reaches Kafka as it is, or not at all.
+    #[test]
+    fn bytes_that_are_no_text_are_printed_as_they_are_and_never_as_json() {
+        let bytes = || Value::binary(b"S\x80S".to_vec());
+        let mut row = row(r#"{"fine":{"k":1}}"#);
+        row.set("payload".into(), bytes());
+        row.set("list".into(), Value::list(vec![bytes()]));
+        row.set("headers".into(), Value::map([(Text::from("h"), bytes())].into_iter().collect()));
+        for kind in [TemplateKind::Action, TemplateKind::Topic] {
+            let render = |template: &str| {
+                let mut out = b"kept:".to_vec();
+                let template = Template::compile(template, kind).unwrap();
+                template.render(&row, MissingPolicy::Empty, &mut out).map(|_| out.clone()).map_err(|error| (error, out))
+            };
+            assert_eq!(render("${payload}"), Ok(b"kept:S\x80S".to_vec()));
+            assert_eq!(render("${headers.h}"), Ok(b"kept:S\x80S".to_vec()));
+            assert_eq!(render("${fine}"), Ok(br#"kept:{"k":1}"#.to_vec()));
+            for path in ["", "list", "headers"] {
+                let (error, out) = render(&format!("a${{.{path}}}")).unwrap_err();
+                assert_eq!((error, out), (RenderError::NotUtf8 { path: path.into() }, b"kept:".to_vec()));
+            }
+        }
+        let error = RenderError::NotUtf8 { path: String::new() }.to_string();
+        assert!(error.contains("${payload}") && error.contains("base64_encode"), "{error}");
+        assert!(error.starts_with("`${.}`"), "{error}");
     }
 
     #[test]

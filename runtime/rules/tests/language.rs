@@ -173,7 +173,7 @@ fn run(sql: &str, payload: Value) {
     };
     for row in rows.iter() {
         let mut json = Vec::new();
-        row.write_json(&mut json);
+        let _ = row.write_json(&mut json);
         serde_json::from_slice::<serde_json::Value>(&json).expect("rows are JSON");
     }
 }

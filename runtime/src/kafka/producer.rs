@@ -71,12 +71,8 @@ impl Token {
 pub enum SendError {
     /// The producer's own queue is full: try again after the next delivery.
     Full,
-    /// The partition is not there (any more).
-    UnknownPartition,
-    /// The client is broken and must be replaced.
-    Broken,
-    /// This record can never be sent.
-    Unsendable(RDKafkaErrorCode),
+    /// Anything else.
+    Refused(RDKafkaErrorCode),
 }
 
 struct Context {
@@ -129,12 +125,11 @@ pub struct Producer {
     client: Arc<BaseProducer<Context>>,
     poller: Mutex<Option<std::thread::JoinHandle<()>>>,
     finished: Arc<AtomicBool>,
-    batch_bytes: u64,
 }
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Producer").field("batch_bytes", &self.batch_bytes).finish_non_exhaustive()
+        f.debug_struct("Producer").finish_non_exhaustive()
     }
 }
 
@@ -177,7 +172,7 @@ impl Producer {
                 }
             })
             .map_err(|error| Trouble::internal(&error))?;
-        Ok(Self { client, poller: Mutex::new(Some(poller)), finished, batch_bytes })
+        Ok(Self { client, poller: Mutex::new(Some(poller)), finished })
     }
 
     /// Hands a record to the producer. The answer comes through [`Deliveries::delivered`].
@@ -193,19 +188,8 @@ impl Producer {
         };
         self.client.send(message).map_err(|(error, _)| match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::QueueFull) => SendError::Full,
-            Some(
-                RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownTopicOrPartition,
-            ) => SendError::UnknownPartition,
-            Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::State) => SendError::Broken,
-            code => SendError::Unsendable(code.unwrap_or(RDKafkaErrorCode::InvalidArgument)),
+            code => SendError::Refused(code.unwrap_or(RDKafkaErrorCode::InvalidArgument)),
         })
-    }
-
-    /// Records of one batch take at most this many bytes; a larger record goes alone.
-    pub fn batch_bytes(&self) -> u64 {
-        self.batch_bytes
     }
 
     /// Whether the cluster answers. Blocks up to `timeout`.

@@ -141,7 +141,8 @@ impl Action {
             Kind::Republish(republish) => publish(&republish.message(output)?, tracker),
             Kind::Console => {
                 let mut json = Vec::new();
-                output.write_json(&mut json);
+                // For people to read: bytes that are no text show as U+FFFD.
+                let _ = output.write_json(&mut json);
                 tracing::info!(target: "isthmus::console", rule, action = self.name, "{}", String::from_utf8_lossy(&json));
                 if let Some(tracker) = tracker {
                     tracker.settle(Outcome::Safe);

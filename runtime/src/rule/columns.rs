@@ -132,7 +132,7 @@ mod tests {
             for &column in Column::ALL {
                 let Some(bytes) = columns.bytes(column) else { continue };
                 let mut printed = Vec::new();
-                write_text(&columns.get(column), &mut printed);
+                write_text(&columns.get(column), &mut printed).unwrap();
                 assert_eq!(printed, bytes, "{column:?}");
                 lent.push(column);
             }

@@ -16,6 +16,7 @@ use crate::message::Message;
 use crate::receipt::{Outcome, Tracker};
 use crate::sink::{Origin, Sink};
 use crate::status;
+use crate::throttle::Throttle;
 
 /// A message may pass through this many republishing rules.
 pub const MAX_REPUBLISH: usize = 16;
@@ -29,6 +30,7 @@ pub struct Figures {
     actions_success: AtomicU64,
     actions_failed: AtomicU64,
     last_error: Mutex<Option<String>>,
+    throttle: Throttle,
 }
 
 /// A rule in force.
@@ -229,7 +231,9 @@ impl ActiveRule {
             Err(error) => {
                 self.figures.exceptions.fetch_add(1, Ordering::Relaxed);
                 let message = error.to_string();
-                tracing::debug!(rule = self.name.as_str(), "rule failed: {message}");
+                if let Some(left_out) = self.figures.throttle.admit("") {
+                    tracing::warn!(rule = self.name.as_str(), left_out, "rule failed: {message}");
+                }
                 *self.figures.last_error.lock() = Some(message);
                 return;
             }
@@ -261,7 +265,10 @@ impl ActiveRule {
                     }
                     Err(error) => {
                         self.figures.actions_failed.fetch_add(1, Ordering::Relaxed);
-                        tracing::debug!(rule = self.name.as_str(), action = action.name, "action failed: {error}");
+                        if let Some(left_out) = self.figures.throttle.admit(&action.name) {
+                            let rule = self.name.as_str();
+                            tracing::warn!(rule, action = action.name, left_out, "action failed: {error}");
+                        }
                         *self.figures.last_error.lock() = Some(format!("action {}: {error}", action.name));
                         if let Some(tracker) = tracker.as_deref_mut() {
                             tracker.settle(error.outcome());

@@ -14,29 +14,24 @@ use bytestring::ByteString;
 use foldhash::fast::RandomState;
 use isthmus_plan::document;
 use parking_lot::{Mutex, RwLock};
+use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use super::delivery::Answers;
+use super::room::Oldest;
 use super::topic::{Partition, Topic, Totals};
 use super::topics::Slots;
+use super::verdict::Verdict;
 use super::{partitioner, settings};
-use crate::buffer::{Appended, Counters, Limits, PartitionLog, Record};
+use crate::buffer::{Appended, Counters, PartitionLog, Record};
 use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Producer, SendError, Token};
 use crate::receipt::{Outcome, Receipt};
 use crate::status::{Link, LinkState};
+use crate::throttle::Throttle;
 
 /// Topics a Sink with a topic template holds at a time; the one idle longest makes room.
 const MAX_TOPICS: usize = 1000;
-
-/// Why the producer has to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replace {
-    /// It broke.
-    Broken,
-    /// Kafka refused a batch as too large.
-    SmallerBatches,
-}
 
 /// Bytes that may be held and be in flight.
 #[derive(Debug, Default)]
@@ -62,18 +57,17 @@ pub(super) struct Core {
     pub(super) slots: RwLock<Slots>,
     pub(super) producer: ArcSwapOption<Producer>,
     pub(super) answers: Answers,
-    /// Bytes over all logs.
-    bytes: AtomicU64,
+    /// Bytes that were ever put into the logs, and taken out: what they hold, and the age of a record.
+    appended: AtomicU64,
+    removed: AtomicU64,
+    pub(super) oldest: Mutex<Oldest>,
     /// Figures of records that never reached a log, and of topics that were evicted.
     pub(super) settled: Mutex<Counters>,
     link: Mutex<Link>,
     /// For messages about the link.
     pub(super) bootstrap_servers: Mutex<String>,
-    replace: Mutex<Option<Replace>>,
-    /// Nothing is sent until the producer has been replaced.
+    /// The producer broke: nothing is sent until it has been replaced.
     replacing: AtomicBool,
-    /// Largest batch of the producer, bytes.
-    pub(super) batch_bytes: AtomicU64,
     pub(super) attention: Notify,
     /// Partitions that found the producer's queue full.
     stalled: Mutex<Vec<u32>>,
@@ -81,6 +75,9 @@ pub(super) struct Core {
     /// Something happened that makes the link worth a look.
     suspect: AtomicBool,
     connected: AtomicBool,
+    /// Why Kafka does not take records although it answers questions, until it takes one.
+    refusal: Mutex<Option<Trouble>>,
+    pub(super) throttle: Throttle,
     /// The link is down because Kafka and this client do not accept each other.
     refused: AtomicBool,
 }
@@ -96,7 +93,9 @@ impl Core {
             slots: RwLock::default(),
             producer: ArcSwapOption::empty(),
             answers: Answers::default(),
-            bytes: AtomicU64::new(0),
+            appended: AtomicU64::new(0),
+            removed: AtomicU64::new(0),
+            oldest: Mutex::default(),
             settled: Mutex::default(),
             link: Mutex::new(Link {
                 state: LinkState::Connecting,
@@ -104,14 +103,14 @@ impl Core {
                 message: "no answer from Kafka yet".into(),
             }),
             bootstrap_servers: Mutex::default(),
-            replace: Mutex::default(),
             replacing: AtomicBool::new(false),
-            batch_bytes: AtomicU64::new(0),
             attention: Notify::new(),
             stalled: Mutex::default(),
             any_stalled: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             connected: AtomicBool::new(false),
+            refusal: Mutex::default(),
+            throttle: Throttle::default(),
             refused: AtomicBool::new(false),
         }
     }
@@ -135,36 +134,49 @@ impl Core {
 
     /// Stores a record for `topic` and sends what the window allows.
     pub(super) fn store(&self, topic: &str, record: Record<'_>, mut receipt: Option<Receipt>) -> Appended {
+        let cost = record.cost();
+        let of_a_source = receipt.as_ref().is_some_and(Receipt::is_patient);
+        let mut beyond = false;
+        if self.bytes() + cost > self.bounds.total.load(Ordering::Relaxed) {
+            // Nothing is dropped for a Source: it waits.
+            beyond = of_a_source;
+            if !beyond && !self.make_room(cost) {
+                return self.refuse(receipt);
+            }
+        }
         // Most Sinks have one topic: it need not be looked up.
         if let Some(fixed) = self.fixed.load().as_deref().filter(|fixed| *fixed.name == *topic) {
             match self.store_in(fixed, record, receipt) {
+                Ok(_) if beyond => return Appended::StoredBeyond,
                 Ok(appended) => return appended,
                 Err(returned) => receipt = returned,
             }
         }
         loop {
-            let of_a_source = receipt.as_ref().is_some_and(Receipt::is_patient);
-            let Some((topic, too_many)) = self.topic(topic, of_a_source) else {
-                let mut settled = self.settled.lock();
-                settled.matched += 1;
-                let outcome = if self.is_closed() {
-                    settled.sink_deleted += 1;
-                    Outcome::Unavailable
-                } else {
-                    settled.queue_full += 1;
-                    Outcome::QuotaExceeded
-                };
-                if let Some(receipt) = receipt {
-                    receipt.resolve(outcome);
-                }
-                return Appended::Refused;
-            };
+            let Some((topic, too_many)) = self.topic(topic, of_a_source) else { return self.refuse(receipt) };
             match self.store_in(&topic, record, receipt) {
-                Ok(_) if too_many => return Appended::StoredBeyond,
+                Ok(_) if beyond || too_many => return Appended::StoredBeyond,
                 Ok(appended) => return appended,
                 Err(returned) => receipt = returned,
             }
         }
+    }
+
+    /// Takes no record: there is no room, or the Sink is gone.
+    fn refuse(&self, receipt: Option<Receipt>) -> Appended {
+        let mut settled = self.settled.lock();
+        settled.matched += 1;
+        let outcome = if self.is_closed() {
+            settled.sink_deleted += 1;
+            Outcome::Unavailable
+        } else {
+            settled.queue_full += 1;
+            Outcome::QuotaExceeded
+        };
+        if let Some(receipt) = receipt {
+            receipt.resolve(outcome);
+        }
+        Appended::Refused
     }
 
     /// Counts a record that failed before it could be stored.
@@ -197,18 +209,33 @@ impl Core {
 
     fn append(&self, log: &mut PartitionLog, record: Record<'_>, receipt: Option<Receipt>) -> Appended {
         let before = log.bytes();
-        let limits = Limits {
-            partition: self.bounds.per_partition.load(Ordering::Relaxed),
-            elsewhere: self.bytes.load(Ordering::Relaxed).saturating_sub(before),
-            total: self.bounds.total.load(Ordering::Relaxed),
-        };
-        let appended = log.append(record, receipt, limits);
-        self.account(before, log);
+        let appended = log.append(record, receipt, self.age(), self.bounds.per_partition.load(Ordering::Relaxed));
+        if appended != Appended::Refused {
+            let cost = record.cost();
+            self.appended.fetch_add(cost, Ordering::Relaxed);
+            self.account(before + cost, log);
+        }
         appended
     }
 
+    /// Takes in that a log holds fewer bytes than `before`.
     pub(super) fn account(&self, before: u64, log: &PartitionLog) {
-        self.bytes.fetch_add(log.bytes().wrapping_sub(before), Ordering::Relaxed);
+        let removed = before - log.bytes();
+        if removed > 0 {
+            self.removed.fetch_add(removed, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes over all logs.
+    pub(super) fn bytes(&self) -> u64 {
+        // In this order, and acquired: nothing counts as taken out that does not count as put in.
+        let removed = self.removed.load(Ordering::Acquire);
+        self.appended.load(Ordering::Relaxed).saturating_sub(removed)
+    }
+
+    /// The age of a record that is appended now.
+    pub(super) fn age(&self) -> u64 {
+        self.appended.load(Ordering::Relaxed)
     }
 
     /// Sends queued records of a partition while its window has room.
@@ -228,19 +255,16 @@ impl Core {
         while let Some((position, record)) = log.next_to_send(window) {
             match producer.send(&partition.topic, partition.id, record, Token::new(partition.slot, position)) {
                 Ok(()) => log.mark_sent(),
-                Err(SendError::Full) => {
-                    self.stalled.lock().push(partition.slot);
-                    self.any_stalled.store(true, Ordering::Release);
-                    return;
-                }
-                Err(SendError::UnknownPartition) => return self.hold(partition),
-                Err(SendError::Broken) => return self.ask_to_replace(Replace::Broken),
-                Err(SendError::Unsendable(code)) => {
-                    tracing::warn!(sink = self.name, topic = %partition.topic, "record cannot be sent: {code}");
-                    let before = log.bytes();
-                    log.mark_unsendable();
-                    self.account(before, log);
-                }
+                Err(SendError::Full) => return self.stall(partition),
+                Err(SendError::Refused(code)) => match Verdict::of(code) {
+                    Verdict::TopicMissing => return self.hold(partition),
+                    Verdict::TopicRefused if self.topic_is_template() => self.fail_next(partition, log, code),
+                    Verdict::TopicRefused | Verdict::Kafka | Verdict::TakenBack => {
+                        return self.hold_for(code, partition);
+                    }
+                    Verdict::Producer => return self.ask_to_replace(),
+                    Verdict::Record | Verdict::TooLarge | Verdict::Bystander => self.fail_next(partition, log, code),
+                },
             }
         }
     }
@@ -252,24 +276,74 @@ impl Core {
         }
     }
 
-    pub(super) fn ask_to_replace(&self, why: Replace) {
-        self.replacing.store(true, Ordering::Relaxed);
-        let mut replace = self.replace.lock();
-        if *replace != Some(Replace::Broken) {
-            *replace = Some(why);
+    /// Likewise; the Sink's state says why, until Kafka takes a record.
+    pub(super) fn hold_for(&self, code: RDKafkaErrorCode, partition: &Partition) {
+        let servers = self.bootstrap_servers.lock().clone();
+        let trouble = Trouble::with_topic(code, &partition.topic, &servers);
+        *self.refusal.lock() = Some(trouble.clone());
+        self.set_link(trouble.into());
+        self.hold(partition);
+    }
+
+    /// Kafka took a record although the Sink is not known to be connected.
+    pub(super) fn works_again(&self) {
+        *self.refusal.lock() = None;
+        self.suspect();
+    }
+
+    /// Why Kafka does not take records, if it answers questions.
+    pub(super) fn refusal(&self) -> Option<Trouble> {
+        self.refusal.lock().clone()
+    }
+
+    /// The next record of a partition cannot be sent.
+    fn fail_next(&self, partition: &Partition, log: &mut PartitionLog, code: RDKafkaErrorCode) {
+        let before = log.bytes();
+        log.mark_unsendable();
+        self.account(before, log);
+        self.say_refused(&partition.topic, code);
+    }
+
+    /// Tries again after the next answer: the producer's queue is full.
+    pub(super) fn stall(&self, partition: &Partition) {
+        if !partition.stalled.swap(true, Ordering::Relaxed) {
+            self.stalled.lock().push(partition.slot);
         }
+        self.any_stalled.store(true, Ordering::Release);
+    }
+
+    /// Says, now and then, that records failed and why.
+    pub(super) fn say_refused(&self, topic: &str, code: RDKafkaErrorCode) {
+        if let Some(left_out) = self.throttle.admit(topic) {
+            tracing::warn!(sink = self.name, topic, left_out, "Kafka refused a record: {code}");
+        }
+    }
+
+    /// Says, now and then, that batches are too large for a topic.
+    pub(super) fn say_too_large(&self, topic: &str) {
+        if let Some(left_out) = self.throttle.admit("too large") {
+            tracing::warn!(
+                sink = self.name,
+                topic,
+                left_out,
+                "Kafka refused a batch as too large, sending smaller ones: lower the Sink's maxBatchBytes or raise the \
+                 topic's max.message.bytes"
+            );
+        }
+    }
+
+    pub(super) fn ask_to_replace(&self) {
+        self.replacing.store(true, Ordering::Relaxed);
         self.attention.notify_one();
     }
 
-    /// Whether, and why, the producer has to be replaced.
-    pub(super) fn replacement(&self) -> Option<Replace> {
-        *self.replace.lock()
+    /// Whether the producer has to be replaced.
+    pub(super) fn is_replacing(&self) -> bool {
+        self.replacing.load(Ordering::Relaxed)
     }
 
     /// A producer takes over. Whatever was asked for concerned the one before.
     pub(super) fn install(&self, producer: Producer) {
-        *self.replace.lock() = None;
-        self.batch_bytes.store(producer.batch_bytes(), Ordering::Relaxed);
         {
             // Held so that a Sink that is dropped now finds this producer, or it finds the Sink closed.
             let _topics = self.topics.read();
@@ -296,6 +370,7 @@ impl Core {
         let stalled = std::mem::take(&mut *self.stalled.lock());
         for slot in stalled {
             if let Some(partition) = self.partition(slot) {
+                partition.stalled.store(false, Ordering::Relaxed);
                 self.pump(&partition, &mut partition.log.lock());
             }
         }
@@ -335,6 +410,11 @@ impl Core {
             return;
         }
         self.set_link(trouble.into());
+    }
+
+    /// What Kafka said of records so far says nothing about the next ones.
+    pub(super) fn forget_refused_records(&self) {
+        *self.refusal.lock() = None;
     }
 
     /// A client with other credentials takes over: what was refused to the one before says nothing about it.
@@ -393,5 +473,13 @@ impl Core {
     /// Marks the link as up.
     pub(super) fn set_connected(&self) {
         self.set_link(Link { state: LinkState::Connected, reason: "Connected", message: String::new() });
+    }
+}
+
+#[cfg(test)]
+impl Core {
+    /// How many partitions are listed to be tried again.
+    pub(super) fn stalled_partitions(&self) -> usize {
+        self.stalled.lock().len()
     }
 }

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
-use super::core::{Core, Replace};
+use super::core::Core;
 use super::topic::Partition;
+use super::verdict::Verdict;
 use crate::buffer::Report;
 use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Deliveries, Token};
@@ -42,31 +43,26 @@ struct Settling {
 
 impl Core {
     /// What an error about a sent record means for it.
-    fn judge(&self, code: Code, partition: &Partition, cost: u64) -> Report {
-        match code {
-            Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
-                if cost >= self.batch_bytes.load(Ordering::Relaxed) {
-                    return Report::Failed;
-                }
-                self.ask_to_replace(Replace::SmallerBatches);
-                Report::Again
-            }
-            Code::InvalidTopic | Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => Report::Failed,
-            Code::Fatal
-            | Code::OutOfOrderSequenceNumber
-            | Code::UnknownProducerId
-            | Code::InvalidProducerEpoch
-            | Code::Fenced => {
-                self.ask_to_replace(Replace::Broken);
-                Report::Again
-            }
-            Code::PurgeQueue | Code::PurgeInflight => Report::Again,
-            other => {
-                let servers = self.bootstrap_servers.lock().clone();
-                self.set_link(Trouble::with_topic(other, &partition.topic, &servers).into());
+    fn judge(&self, code: Code, partition: &Partition) -> Report {
+        match Verdict::of(code) {
+            Verdict::Record => Report::Refused,
+            Verdict::TooLarge => Report::TooLarge,
+            Verdict::Bystander => Report::Bystander,
+            // Whether a topic that a record chose is there, maintenance finds out: it may have been made anew.
+            Verdict::TopicMissing if self.topic_is_template() => {
                 self.hold(partition);
                 Report::Again
             }
+            Verdict::TopicRefused if self.topic_is_template() => Report::Failed,
+            Verdict::TopicMissing | Verdict::TopicRefused | Verdict::Kafka => {
+                self.hold_for(code, partition);
+                Report::Again
+            }
+            Verdict::Producer => {
+                self.ask_to_replace();
+                Report::Again
+            }
+            Verdict::TakenBack => Report::Again,
         }
     }
 
@@ -100,22 +96,21 @@ impl Core {
         let before = log.bytes();
         for Answer { token, result } in answers {
             let position = token.position(log.acknowledged());
-            let report = match result {
+            let (report, code) = match result {
                 Ok(()) => {
                     if !self.is_connected() {
-                        self.suspect();
+                        self.works_again();
                     }
-                    Report::Delivered
+                    (Report::Delivered, None)
                 }
-                Err(code) => {
-                    let report = self.judge(*code, &partition, log.cost_at(position).unwrap_or(0));
-                    if report == Report::Failed {
-                        tracing::warn!(sink = self.name, topic = %partition.topic, "Kafka refused a record: {code}");
-                    }
-                    report
-                }
+                Err(code) => (self.judge(*code, &partition), Some(code)),
             };
-            log.report(position, report, resolutions);
+            let failed = log.report(position, report, resolutions);
+            if let Some(code) = code.filter(|_| failed) {
+                self.say_refused(&partition.topic, *code);
+            } else if report == Report::TooLarge {
+                self.say_too_large(&partition.topic);
+            }
         }
         self.account(before, &log);
         self.pump(&partition, &mut log);
@@ -147,6 +142,6 @@ impl Deliveries for Core {
 
     fn broken(&self, reason: &str) {
         tracing::warn!(sink = self.name, "the producer cannot go on ({reason}): replacing it, records are kept");
-        self.ask_to_replace(Replace::Broken);
+        self.ask_to_replace();
     }
 }

@@ -10,9 +10,9 @@ use rdkafka::config::ClientConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, Replace};
-use super::topic::Topic;
-use crate::kafka::client::{TOPIC_NOT_FOUND, Trouble};
+use super::core::Core;
+use super::questions;
+use crate::kafka::client::{INVALID_TOPIC, NOT_AUTHORIZED, TOPIC_NOT_FOUND, Trouble};
 use crate::kafka::producer::{Deliveries, Producer};
 use crate::kafka::security::Secured;
 
@@ -21,9 +21,6 @@ const HANDOVER: Duration = Duration::from_secs(5);
 
 /// librdkafka's name for how long a batch may wait to fill.
 pub(super) const LINGER: &str = "linger.ms";
-
-/// Batches are not made smaller than this, whatever Kafka says of them.
-const SMALLEST_BATCH: u64 = 1024;
 
 /// Everything that makes a producer. A change of these makes a new one; the buffers stay.
 #[derive(Debug, Clone)]
@@ -81,39 +78,32 @@ pub(super) async fn maintain(
 
 async fn work(core: &Arc<Core>, mut settings: watch::Receiver<Arc<ProducerSettings>>) {
     let mut current = Arc::clone(&settings.borrow_and_update());
-    let mut batch_bytes = current.batch_bytes;
     let mut asked: HashMap<ByteString, Instant> = HashMap::new();
     loop {
-        let replace = core.replacement();
         if settings.has_changed().unwrap_or(false) {
             current = Arc::clone(&settings.borrow_and_update());
-            batch_bytes = current.batch_bytes;
             retire(core, HANDOVER).await;
             core.forget_refusal();
-        } else if let Some(replace) = replace {
-            let grace = match replace {
-                Replace::Broken => Duration::ZERO,
-                Replace::SmallerBatches => {
-                    batch_bytes = (batch_bytes / 2).max(SMALLEST_BATCH);
-                    tracing::warn!(
-                        sink = core.name,
-                        batch_bytes,
-                        "Kafka refused a batch as too large: halving batches"
-                    );
-                    HANDOVER
+            core.forget_refused_records();
+        } else if core.is_replacing() {
+            retire(core, Duration::ZERO).await;
+        }
+        let step = async {
+            let wait = match ensure_producer(core, &current) {
+                Ok(producer) => check(core, &current, producer, &mut asked).await,
+                Err(problem) => {
+                    core.set_link(problem.into());
+                    current.min_refresh
                 }
             };
-            retire(core, grace).await;
-        }
-        let wait = if let Err(problem) = ensure_producer(core, &current, batch_bytes) {
-            core.set_link(problem.into());
-            current.min_refresh
-        } else {
-            check(core, &current, &mut asked).await
+            tokio::select! {
+                () = core.attention.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
         };
+        // Other settings need not wait for what Kafka has to say to the present ones.
         tokio::select! {
-            () = core.attention.notified() => {}
-            () = tokio::time::sleep(wait) => {}
+            () = step => {}
             changed = settings.changed() => {
                 if changed.is_err() {
                     return;
@@ -124,15 +114,14 @@ async fn work(core: &Arc<Core>, mut settings: watch::Receiver<Arc<ProducerSettin
     }
 }
 
-fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings, batch_bytes: u64) -> Result<(), Trouble> {
-    if core.producer.load().is_some() {
-        return Ok(());
+fn ensure_producer(core: &Arc<Core>, settings: &ProducerSettings) -> Result<Option<Arc<Producer>>, Trouble> {
+    if core.producer.load().is_none() {
+        let security = settings.security.as_ref().map_err(Trouble::secret)?;
+        let deliveries = Arc::clone(core) as Arc<dyn Deliveries>;
+        let config = settings.config.clone();
+        core.install(Producer::start(&core.name, config, security, settings.batch_bytes, deliveries)?);
     }
-    let security = settings.security.as_ref().map_err(Trouble::secret)?;
-    let deliveries = Arc::clone(core) as Arc<dyn Deliveries>;
-    let producer = Producer::start(&core.name, settings.config.clone(), security, batch_bytes, deliveries)?;
-    core.install(producer);
-    Ok(())
+    Ok(core.producer.load_full())
 }
 
 /// Takes the producer away and waits for the answers of what it has in flight; what it gives up on is queued again.
@@ -148,7 +137,12 @@ pub(super) async fn retire(core: &Arc<Core>, grace: Duration) {
 }
 
 /// Asks Kafka about the topics that are due and says how long to wait until the next time.
-async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMap<ByteString, Instant>) -> Duration {
+async fn check(
+    core: &Arc<Core>,
+    settings: &ProducerSettings,
+    producer: Option<Arc<Producer>>,
+    asked: &mut HashMap<ByteString, Instant>,
+) -> Duration {
     core.forget_old_topics();
     core.trim();
     let topics = core.all_topics();
@@ -157,13 +151,16 @@ async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMa
         asked.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
     }
     let mut wait = settings.refresh.min(settings.health_check);
-    let mut problem = None;
     // A topic that was refused a moment ago is not due yet: the state it led to stands.
     let mut refused_before = false;
-    if topics.is_empty() {
-        problem = ask(core, settings, None).await.err();
-    }
+    let has_topics = !topics.is_empty();
+    let mut due = Vec::new();
     for topic in topics {
+        if topic.needs_metadata() && core.topic_is_template() && topic.is_empty() && asked.contains_key(&topic.name) {
+            // Nobody wants a topic that is not there. When a record does, this is soon enough.
+            wait = wait.min(settings.min_refresh);
+            continue;
+        }
         let due_in = asked.get(&topic.name).map_or(Duration::ZERO, |asked| {
             let interval = if topic.needs_metadata() {
                 settings.min_refresh
@@ -179,40 +176,41 @@ async fn check(core: &Arc<Core>, settings: &ProducerSettings, asked: &mut HashMa
             wait = wait.min(due_in);
             continue;
         }
-        let answer = ask(core, settings, Some(&topic)).await;
+        due.push(topic);
+    }
+    let Some(producer) = producer else { return wait };
+    let mut problem = None;
+    let asks_nothing = due.is_empty();
+    if !has_topics || (asks_nothing && core.topic_is_template() && !core.is_connected()) {
+        problem = questions::ask_cluster(Arc::clone(&producer), settings.metadata_timeout).await.err();
+    }
+    for (topic, answer) in questions::ask(producer, due, settings.metadata_timeout).await {
         asked.insert(topic.name.clone(), Instant::now());
-        problem = match answer {
-            // A record that chose a topic that does not exist fails (as in the reference system); the Sink is fine.
-            Err(trouble) if trouble.reason == TOPIC_NOT_FOUND && core.topic_is_template() => {
-                tracing::debug!(sink = core.name, topic = %topic.name, "{}", trouble.message);
-                core.fail_waiting(&topic);
-                problem
+        match answer {
+            Ok(count) => core.assign(&topic, count),
+            // A record that chose a topic that it cannot have fails (as in the reference system); the Sink is fine.
+            Err(trouble) if core.topic_is_template() && is_about_the_topic(&trouble) => {
+                core.refuse_topic(&topic, &trouble);
             }
-            answer => answer.err().or(problem),
-        };
+            Err(trouble) => problem = Some(trouble),
+        }
     }
     if let Some(problem) = problem {
         // An unreachable Kafka was already waited for; a refusal is asked about again after the floor.
         let again = if problem.is_silence() { Duration::from_millis(100) } else { settings.min_refresh };
         wait = wait.min(again);
         core.set_trouble(problem);
+    } else if let Some(refusal) = core.refusal().filter(|_| !core.is_empty()) {
+        // It answers questions, and does not take the records that wait.
+        wait = wait.min(settings.min_refresh);
+        core.set_trouble(refusal);
     } else if !refused_before {
         core.set_connected();
     }
     wait
 }
 
-/// One metadata request, about a topic or, without one, only about the cluster.
-async fn ask(core: &Arc<Core>, settings: &ProducerSettings, topic: Option<&Arc<Topic>>) -> Result<(), Trouble> {
-    let Some(producer) = core.producer.load_full() else { return Ok(()) };
-    let (timeout, name) = (settings.metadata_timeout, topic.map(|topic| topic.name.clone()));
-    let answer = tokio::task::spawn_blocking(move || match name {
-        Some(name) => producer.partition_count(&name, timeout),
-        None => producer.cluster(timeout).map(|()| 0),
-    });
-    let count = answer.await.map_err(|error| Trouble::internal(&error))??;
-    if let Some(topic) = topic {
-        core.assign(topic, count);
-    }
-    Ok(())
+/// Whether the topic is missing, or Kafka refuses it to this user.
+fn is_about_the_topic(trouble: &Trouble) -> bool {
+    [TOPIC_NOT_FOUND, NOT_AUTHORIZED, INVALID_TOPIC].contains(&trouble.reason)
 }

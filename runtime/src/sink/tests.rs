@@ -163,6 +163,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
     window.track(Instant::now(), "large", |tracker| {
         sink.core.store("t", record("k", &"x".repeat(4000)), Some(tracker.receipt()))
     });
+    until("it has failed", || sink.snapshot().failed == 1).await;
     window.track(Instant::now(), "next", |tracker| sink.core.store("t", record("k", "small"), Some(tracker.receipt())));
     until("the next is delivered", || sink.snapshot().success == 1).await;
     let snapshot = sink.snapshot();
@@ -188,6 +189,131 @@ async fn a_batch_too_large_is_made_smaller_and_sent_again() {
     assert!(snapshot.retried > 0 && snapshot.failed == 0, "{snapshot:?}");
     assert_eq!(read(&cluster, "t", 0, 500).first().map(String::as_str), Some("0"));
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_batch_is_no_refused_record() {
+    for idempotence in [true, false] {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let mut plan = plan("t", &cluster);
+        plan.idempotence = idempotence;
+        plan.linger = isthmus_api::duration::Duration::from_millis(100);
+        let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+        until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+        for error in [
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+        ] {
+            let before = sink.snapshot().success;
+            cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+            for number in 0..100 {
+                sink.core.store("t", record("k", &number.to_string()), None);
+            }
+            until("all are delivered", || sink.snapshot().success == before + 100).await;
+        }
+        let snapshot = sink.snapshot();
+        assert_eq!((snapshot.failed, snapshot.queuing, snapshot.inflight), (0, 0, 0));
+        assert!(snapshot.retried > 0 && adds_up(&snapshot), "{snapshot:?}");
+        assert_eq!(snapshot.link.state, LinkState::Connected);
+        let mut values = read(&cluster, "t", 0, 600);
+        values.sort_unstable_by_key(|value| value.parse::<u32>().unwrap());
+        assert_eq!(values, (0..600).map(|n| (n / 6).to_string()).collect::<Vec<_>>());
+        sink.drain(Instant::now() + Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_kafka_does_not_let_write_to_keeps_its_records_and_says_so() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    // It may be described: only the producing is refused.
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]);
+    for number in 0..500 {
+        sink.core.store("t", record("k", &number.to_string()), None);
+    }
+    until("it is said", || sink.snapshot().link.reason == "NotAuthorized").await;
+    until("all are delivered", || sink.snapshot().success == 500).await;
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    assert_eq!(sink.snapshot().failed, 0);
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_a_record_chose_and_may_not_have_fails_that_record_only() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    cluster.topic_error("secret", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    cluster.topic_error("odd", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    let mut window = Window::for_publisher();
+    for topic in ["secret", "odd", "t"] {
+        window
+            .track(Instant::now(), topic, |tracker| sink.core.store(topic, record("k", "v"), Some(tracker.receipt())));
+    }
+    until("all are settled", || sink.snapshot().success + sink.snapshot().failed == 3).await;
+    window.collect();
+    assert_eq!(window.pop_settled(), Some(("secret", Outcome::Rejected)));
+    assert_eq!(window.pop_settled(), Some(("odd", Outcome::Rejected)));
+    assert_eq!(window.pop_settled(), Some(("t", Outcome::Safe)));
+    until("the Sink itself is fine", || sink.snapshot().link.state == LinkState::Connected).await;
+    // It may be described, and not be written to.
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    sink.core.store("t", record("k", "v"), None);
+    until("it has failed", || sink.snapshot().failed == 3).await;
+    assert_eq!(sink.snapshot().link.state, LinkState::Connected);
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_do_not_wait_for_what_is_asked_with_the_present_ones() {
+    let cluster = MockCluster::new(1).unwrap();
+    // It takes the connection and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for number in 0..50 {
+        cluster.create_topic(&format!("t{number}"), 1, 1).unwrap();
+    }
+    let mut wrong = plan("${topic}", &cluster);
+    wrong.kafka.bootstrap_servers = vec![silent.local_addr().unwrap().to_string()];
+    wrong.kafka.metadata_request_timeout = isthmus_api::duration::Duration::from_secs(10);
+    let sink = Sink::start(&wrong, Ok(Security::default())).unwrap();
+    for number in 0..50 {
+        sink.core.store(&format!("t{number}"), record("k", "v"), None);
+    }
+    // A connection to it is the question under way.
+    let _asked =
+        tokio::task::spawn_blocking(move || silent.accept().map(|taken| (silent, taken))).await.unwrap().unwrap();
+    let changed = Instant::now();
+    sink.reconfigure(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    until("all are delivered", || sink.snapshot().success == 50).await;
+    assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
+    sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_is_listed_as_stalled_once() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    let partitions = [0, 1].map(|slot| sink.core.partition(slot).unwrap());
+    for _ in 0..1000 {
+        for partition in &partitions {
+            sink.core.stall(partition);
+        }
+    }
+    assert_eq!(sink.core.stalled_partitions(), 2);
+    sink.core.pump_stalled();
+    assert_eq!(sink.core.stalled_partitions(), 0);
+    sink.core.stall(&partitions[0]);
+    assert_eq!(sink.core.stalled_partitions(), 1);
+    sink.drain(Instant::now()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,6 +406,82 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     sink.drain(Instant::now()).await;
 }
 
+/// The numbers that wait for a topic whose partitions nobody knows.
+fn waiting(sink: &Sink, topic: &str) -> Vec<u32> {
+    let (topic, _) = sink.core.topic(topic, false).unwrap();
+    let mut numbers = Vec::new();
+    topic.state.read().unassigned.lock().move_queued(|record, _, _| {
+        numbers.push(std::str::from_utf8(record.value.unwrap()).unwrap().trim().parse().unwrap());
+    });
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_sink_drops_its_oldest_record_wherever_it_is() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let stuck: Vec<String> = (0..4).map(|number| format!("stuck-{number}")).collect();
+    for topic in &stuck {
+        cluster.topic_error(topic, RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
+    }
+    let mut plan = plan("${topic}", &cluster);
+    let cost = record("k", "00000").cost();
+    plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(1000 * cost);
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    for number in 0..1500_u32 {
+        let stored = sink.core.store(&stuck[number as usize % 4], record("k", &format!("{number:5}")), None);
+        assert_eq!(stored, Appended::Stored);
+    }
+    assert_eq!((sink.core.bytes(), sink.snapshot().dropped), (1000 * cost, 500));
+    // Nothing is dropped for a Source, which waits: its record is kept, and counts.
+    let mut window = Window::for_source();
+    let stored = window
+        .track(Instant::now(), (), |tracker| sink.core.store(&stuck[0], record("k", " 1500"), Some(tracker.receipt())));
+    assert_eq!((stored, sink.snapshot().dropped), (Appended::StoredBeyond, 500));
+    // Nobody who can deliver is refused for those who cannot.
+    for number in 0..2000_u32 {
+        assert_eq!(sink.core.store("t", record("k", &format!("{number:5}")), None), Appended::Stored);
+        assert!(sink.core.bytes() <= 1000 * cost && adds_up(&sink.snapshot()));
+    }
+    until("all are delivered or dropped", || sink.snapshot().queuing + sink.snapshot().inflight <= 1000).await;
+    let snapshot = sink.snapshot();
+    assert_eq!(snapshot.matched, 3501);
+    let left: Vec<Vec<u32>> = stuck.iter().map(|topic| waiting(&sink, topic)).collect();
+    let oldest = left.iter().flatten().min().copied().unwrap_or(1500);
+    let mut all: Vec<u32> = left.concat();
+    all.sort_unstable();
+    assert_eq!(all, (oldest..=1500).collect::<Vec<_>>(), "the youngest are left, over all topics");
+    assert!(oldest >= 500, "{oldest}");
+    sink.drain(Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_is_not_dropped_for_room() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let mut plan = plan("t", &cluster);
+    let cost = record("00000", "00000").cost();
+    plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(100 * cost);
+    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
+    cluster.broker_down(1).unwrap();
+    let mut refused = 0;
+    for number in 0..1000_u32 {
+        let value = format!("{number:5}");
+        let stored = sink.core.store("t", record(&value, &value), None);
+        refused += u64::from(stored == Appended::Refused);
+        let snapshot = sink.snapshot();
+        assert!(adds_up(&snapshot) && sink.core.bytes() <= 100 * cost, "{snapshot:?}");
+        assert_eq!(snapshot.queuing + snapshot.inflight, u64::from(number + 1).min(100));
+    }
+    assert!(refused > 0, "two windows of half the room each: it can be full of what is in flight");
+    let huge = "x".repeat(200 * cost as usize);
+    assert_eq!(sink.core.store("t", record("k", &huge), None), Appended::Refused);
+    assert_eq!(sink.snapshot().dropped, 901);
+    sink.drain(Instant::now()).await;
+    assert_eq!(sink.core.bytes(), 0);
+}
+
 fn row() -> isthmus_rules::Row {
     let mut row = isthmus_rules::Row::with_capacity(1);
     row.set(isthmus_rules::Text::constant("clientid"), isthmus_rules::Value::constant("car-7"));
@@ -360,4 +562,56 @@ async fn a_topic_that_was_edited_away_no_longer_takes_the_link_down() {
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     assert_eq!(sink.core.topics.read().len(), 1);
     sink.drain(Instant::now() + Duration::from_secs(5)).await;
+}
+
+#[test]
+fn a_timestamp_is_a_time_since_1970_or_now() {
+    use isthmus_rules::Value;
+    let cluster = MockCluster::new(1).unwrap();
+    let mut plan = plan("t", &cluster);
+    plan.timestamp = "${ts}".into();
+    let writing = Writing::compile(&plan).unwrap();
+    let rendered = |ts: Value| {
+        let mut row = row();
+        row.set("ts".into(), ts);
+        writing.render((&row).into(), Origin::default(), |_, record| record.timestamp).unwrap()
+    };
+    for (given, expected) in [(Value::Int(7), 7), (Value::from("1700000000000"), 1_700_000_000_000)] {
+        assert_eq!(rendered(given), expected);
+    }
+    let before = crate::message::now_millis();
+    for given in [
+        Value::Int(0),
+        Value::Int(-5),
+        Value::Int(i128::MAX),
+        Value::from("0"),
+        Value::from("-5"),
+        Value::from("soon"),
+        Value::from(1.5),
+        Value::from(-1.5),
+        Value::Undefined,
+        Value::Null,
+    ] {
+        assert!(rendered(given.clone()) >= before, "{given:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_reach_kafka_as_they_are_or_not_at_all() {
+    use isthmus_rules::Value;
+    let cluster = MockCluster::new(1).unwrap();
+    let mut row = row();
+    row.set("payload".into(), Value::binary(b"S\x80S".to_vec()));
+    let render = |key: &str, value: &str| {
+        let mut plan = plan("t", &cluster);
+        (plan.key, plan.value) = (key.into(), value.into());
+        let copy = |record: Record<'_>| (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+        Writing::compile(&plan).unwrap().render((&row).into(), Origin::default(), |_, record| copy(record))
+    };
+    let bytes = Some(b"S\x80S".to_vec());
+    assert_eq!(render("${payload}", "${payload}"), Ok((bytes.clone(), bytes)));
+    for (key, value) in [("k", "${.}"), ("${.}", "v")] {
+        let problem = render(key, value).unwrap_err();
+        assert!(problem.contains("${payload}") && problem.contains("base64_encode"), "{problem}");
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct Partition {
     pub(super) log: Mutex<PartitionLog>,
     /// Set while Kafka refuses the topic: nothing is sent until metadata says that it is back.
     pub(super) held: Arc<AtomicBool>,
+    /// It found the producer's queue full, and is listed to be tried again.
+    pub(super) stalled: AtomicBool,
     /// Kafka no longer has this partition.
     pub(super) gone: AtomicBool,
 }

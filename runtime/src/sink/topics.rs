@@ -23,6 +23,8 @@ pub(super) struct Slots {
 impl Core {
     /// Makes a fixed topic known before its first record, so that its state is known too.
     pub(super) fn prepare(&self, fixed: Option<&ByteString>) {
+        // What was refused may have been the topic before.
+        self.forget_refused_records();
         let Some(name) = fixed else { return self.fixed.store(None) };
         // Under the lock of the topics: whoever lets go of old ones must not meet this one before it is the fixed one.
         let mut topics = self.topics.write();
@@ -47,15 +49,18 @@ impl Core {
         }
     }
 
-    /// Fails what waits for a topic that does not exist.
-    pub(super) fn fail_waiting(&self, topic: &Topic) {
+    /// Fails what waits for a topic that does not exist. Says how many records that were.
+    pub(super) fn fail_waiting(&self, topic: &Topic) -> u64 {
         let state = topic.state.read();
+        let mut failed = 0;
         for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log)) {
             let mut log = log.lock();
             let before = log.bytes();
+            failed += log.queuing();
             log.fail_queued();
             self.account(before, &log);
         }
+        failed
     }
 
     /// The topic of this name, made when it is new; `None` when there are too many, or the Sink is gone. It is made
@@ -105,6 +110,7 @@ impl Core {
 
     /// Gives back the memory that empty logs keep for the next records.
     pub(super) fn trim(&self) {
+        self.forget_oldest();
         for topic in self.all_topics() {
             let state = topic.state.read();
             for log in std::iter::once(&state.unassigned).chain(state.partitions.iter().map(|partition| &partition.log))
@@ -143,6 +149,7 @@ impl Core {
                 topic: topic.name.clone(),
                 log: Mutex::default(),
                 held: Arc::clone(&topic.held),
+                stalled: AtomicBool::new(false),
                 gone: AtomicBool::new(false),
             });
             if slot as usize == slots.partitions.len() {
@@ -162,9 +169,9 @@ impl Core {
         }
         let gone = state.partitions[state.active..].iter().map(|gone| &gone.log);
         for log in std::iter::once(&state.unassigned).chain(gone) {
-            log.lock().move_queued(|record, receipt| {
+            log.lock().move_queued(|record, receipt, age| {
                 let partition = &state.partitions[partitioner::partition(record.spread, state.active)];
-                partition.log.lock().adopt(record, receipt);
+                partition.log.lock().adopt(record, receipt, age);
             });
         }
         for partition in &state.partitions[..state.active] {

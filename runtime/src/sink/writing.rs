@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use isthmus_api::sink::{PartitionStrategy, RequestMode};
 use isthmus_plan::document;
-use isthmus_rules::{MissingPolicy, Output, Template, TemplateKind, Value};
+use isthmus_rules::{MissingPolicy, Output, RenderError, Template, TemplateKind, Value};
 
 use super::partitioner::murmur2;
 use crate::buffer::Record;
@@ -105,8 +105,8 @@ impl Writing {
             buffer.clear();
         }
         // Kafka's NULL stands for an empty key or value, and so for a variable that is not there.
-        let key = or_null(&self.key, output, key);
-        let value = or_null(&self.value, output, value);
+        let key = or_null(&self.key, output, key).map_err(|error| format!("key: {error}"))?;
+        let value = or_null(&self.value, output, value).map_err(|error| format!("value: {error}"))?;
         let timestamp = timestamp(&self.timestamp, output, text).unwrap_or_else(now_millis);
         let spread = match self.strategy {
             PartitionStrategy::Random => None,
@@ -131,18 +131,21 @@ impl Writing {
     }
 }
 
-fn or_null<'s>(template: &Template, output: Output<'_>, out: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-    // Rendering with `Empty` cannot fail; were it to, the record would still be right: NULL.
-    let rendered = template.render(output, MissingPolicy::Empty, out).is_ok();
-    (rendered && !out.is_empty()).then_some(out.as_slice())
+fn or_null<'s>(template: &Template, output: Output<'_>, out: &'s mut Vec<u8>) -> Result<Option<&'s [u8]>, RenderError> {
+    // What is missing is empty.
+    let _ = template.render(output, MissingPolicy::Empty, out)?;
+    Ok((!out.is_empty()).then_some(out.as_slice()))
 }
 
-/// The milliseconds that a template says, if it says a number. A number is not printed to be read again.
+/// The milliseconds that a template says, if it says a whole number above zero: Kafka has no time before 1970, and 0 is what a
+/// device without a clock sends. A number is not printed to be read again.
 fn timestamp(template: &Template, output: Output<'_>, text: &mut Vec<u8>) -> Option<i64> {
-    if let Some(Value::Int(millis)) = template.value(output) {
-        return i64::try_from(millis).ok();
-    }
-    std::str::from_utf8(or_null(template, output, text)?).ok()?.parse().ok()
+    let millis = if let Some(Value::Int(millis)) = template.value(output) {
+        i64::try_from(millis).ok()
+    } else {
+        std::str::from_utf8(or_null(template, output, text).ok()??).ok()?.parse().ok()
+    };
+    millis.filter(|millis| *millis > 0)
 }
 
 /// Kafka's rule for topic names (`org.apache.kafka.common.internals.Topic`).

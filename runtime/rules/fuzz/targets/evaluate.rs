@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
         Ok(rows) => {
             for row in rows.iter() {
                 let mut json = Vec::new();
-                row.write_json(&mut json);
+                let _ = row.write_json(&mut json);
                 serde_json::from_slice::<serde_json::Value>(&json).expect("a row is JSON");
             }
         }

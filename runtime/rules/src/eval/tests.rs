@@ -37,9 +37,9 @@ fn outcome(plan: &Plan, event: &Event<'_>) -> Result<(Vec<String>, usize), Strin
     let rows = plan.run(event, &mut env).map_err(|error| error.to_string())?;
     let rows = rows.iter().map(|output| {
         let mut written = b"before".to_vec();
-        output.write_json(&mut written);
+        let _ = output.write_json(&mut written);
         let mut by_map = b"before".to_vec();
-        write_value(&output.to_value(), &mut by_map);
+        let _ = write_value(&output.to_value(), &mut by_map);
         assert_eq!(written, by_map);
         if let Output::Row(row) = output {
             assert_eq!(row.iter().count(), row.len());

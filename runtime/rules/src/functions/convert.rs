@@ -8,10 +8,10 @@ use crate::eval::operator::{finite, to_text};
 use crate::value::{Value, number};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function!("str" ("value") 1..=1, Pure, "Text of any value: numbers in decimal with at most ten decimals, lists and maps as JSON.",
-        "str(1.50)" => "\"1.5\"", |_, args| Ok(Value::Text(to_text(Args(args).any(0))))),
+    function!("str" ("value") 1..=1, Pure, "Text of any value: numbers in decimal with at most ten decimals, lists and maps as JSON; bytes that are not UTF-8 stay as they are.",
+        "str(1.50)" => "\"1.5\"", |_, args| text(Args(args))),
     function!("str_utf8" ("value") 1..=1, Pure, "The same as `str`: texts are always UTF-8 here.",
-        "str_utf8('é')" => "\"é\"", |_, args| Ok(Value::Text(to_text(Args(args).any(0))))),
+        "str_utf8('é')" => "\"é\"", |_, args| text(Args(args))),
     function!("str_utf16_le" ("value") 1..=1, Pure, "The text of a value as UTF-16 bytes, little endian, without a mark.",
         "bin2hexstr(str_utf16_le('hi'))" => "\"68006900\"", |_, args| Ok(utf16(Args(args)))),
     function!("int" ("value") 1..=1, Pure, "Whole number: floats are rounded down, text is read as a number, `true` is 1 and `false` 0. Error for anything else.",
@@ -31,6 +31,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function!("hexstr2bin" ("digits [, prefix]") 1..=2, Pure, "Bytes of hexadecimal digits, of either case; an odd first digit is a byte of its own. `prefix` must be there when given.",
         "hexstr2bin('616263')" => "\"abc\"", |_, args| hexstr2bin(Args(args))),
 ];
+
+fn text(args: Args<'_>) -> Computed {
+    match args.any(0) {
+        bytes @ Value::Bytes(_) => Ok(bytes.clone()),
+        value @ (Value::List(_) | Value::Map(_)) => {
+            value.try_to_json().map(Value::from).or_else(|error| failed(error.to_string()))
+        }
+        other => Ok(Value::Text(to_text(other))),
+    }
+}
 
 fn utf16(args: Args<'_>) -> Value {
     let bytes: Vec<u8> = to_text(args.any(0)).encode_utf16().flat_map(u16::to_le_bytes).collect();

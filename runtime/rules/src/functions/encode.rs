@@ -11,8 +11,8 @@ use crate::value::Value;
 pub(super) const FUNCTIONS: &[Function] = &[
     function!("json_decode" ("text") 1..=1, Pure, "The value that a JSON text describes. Error when it is not JSON.",
         "json_decode('{\"a\": [1]}')" => "{\"a\":[1]}", |_, args| json_decode(Args(args))),
-    function!("json_encode" ("value") 1..=1, Pure, "JSON text of a value.",
-        "json_encode([1, 'a'])" => "\"[1,\\\"a\\\"]\"", |_, args| Ok(Value::from(Args(args).any(0).to_json()))),
+    function!("json_encode" ("value") 1..=1, Pure, "JSON text of a value. Error for bytes that are not UTF-8.",
+        "json_encode([1, 'a'])" => "\"[1,\\\"a\\\"]\"", |_, args| json_encode(Args(args))),
     function!("base64_encode" ("bytes [, option [, option]]") 1..=3, Pure,
         "Base64 of bytes. Options: `no_padding`, `urlsafe`; others are ignored.",
         "base64_encode('a')" => "\"YQ==\"", |_, args| base64_encode(Args(args))),
@@ -20,6 +20,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Bytes of a base64 text, with or without padding; white space is skipped. Option: `urlsafe`; others are ignored. Error when it is not base64.",
         "base64_decode('YQ==')" => "\"a\"", |_, args| base64_decode(Args(args))),
 ];
+
+fn json_encode(args: Args<'_>) -> Computed {
+    args.any(0).try_to_json().map(Value::from).or_else(|error| failed(error.to_string()))
+}
 
 fn json_decode(args: Args<'_>) -> Computed {
     Value::from_json(args.text(0)?).or_else(|error| failed(format!("not JSON: {error}")))

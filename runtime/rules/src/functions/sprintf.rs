@@ -136,9 +136,8 @@ impl<'a> Formatter<'a> {
 
     fn text(&mut self, directive: &Directive) -> Result<String, FunctionError> {
         let text = match self.next()? {
-            value @ (Value::Text(_) | Value::Bytes(_) | Value::Bool(_) | Value::Null | Value::Undefined) => {
-                to_text(value)
-            }
+            Value::Bytes(_) => return failed("`~s` needs a string, not bytes that are not UTF-8"),
+            value @ (Value::Text(_) | Value::Bool(_) | Value::Null | Value::Undefined) => to_text(value),
             other => return failed(format!("`~s` needs a string, not {} (`~p` takes any value)", other.type_name())),
         };
         match directive.precision {

@@ -160,6 +160,9 @@ fn join(call: &mut Call<'_, '_>, args: &[Value]) -> Computed {
         if at > 0 {
             out.push_str(separator);
         }
+        if matches!(element, Value::Bytes(_)) {
+            return failed("bytes that are not UTF-8 cannot be joined: encode them with `base64_encode`");
+        }
         out.push_str(&to_text(element));
         if out.len() > call.env.limits.output_bytes {
             return Err(FunctionError::Limit {

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use super::names::Names;
-use crate::value::json::write_member;
+use crate::value::json::{NotUtf8, write_member};
 use crate::value::{Text, Value};
 
 /// Rules for which a thread keeps a row, and one row without names.
@@ -117,11 +117,15 @@ impl Fields {
     }
 
     #[inline]
-    pub(super) fn write_members(&self, out: &mut Vec<u8>) {
-        if let Some(names) = &self.names {
-            names.write_members(&self.named, out);
+    pub(super) fn write_members(&self, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+        let mut written = match &self.names {
+            Some(names) => names.write_members(&self.named, out),
+            None => Ok(()),
+        };
+        for (name, value) in &self.others {
+            written = write_member(name, value, out).and(written);
         }
-        self.others.iter().for_each(|(name, value)| write_member(name, value, out));
+        written
     }
 }
 

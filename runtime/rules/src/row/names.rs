@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::value::json::{member_key, write_value};
+use crate::value::json::{NotUtf8, member_key, write_value};
 use crate::value::{Text, Value};
 
 /// Names that differ from each other, in the order of the fields, with what JSON needs of them. All rows of a rule share
@@ -58,12 +58,14 @@ impl Names {
     }
 
     /// Appends members of these names as [`write_member`](crate::value::json::write_member) does.
-    pub(super) fn write_members(&self, values: &[Value], out: &mut Vec<u8>) {
+    pub(super) fn write_members(&self, values: &[Value], out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+        let mut written = Ok(());
         for (name, value) in self.0.names.iter().zip(values) {
             if !value.is_undefined() {
                 out.extend_from_slice(&name.key);
-                write_value(value, out);
+                written = write_value(value, out).and(written);
             }
         }
+        written
     }
 }

@@ -9,8 +9,8 @@ mod write;
 
 pub use document::Index;
 pub(crate) use document::{Document, Known, NodeId};
+pub use write::{NotUtf8, write_string, write_value};
 pub(crate) use write::{close_members, member_key, open_members, write_member};
-pub use write::{write_string, write_value};
 
 use thiserror::Error;
 
@@ -33,9 +33,16 @@ impl Value {
     }
 
     /// The value as JSON text. What that is for each type: see [`write_value`].
+    pub fn try_to_json(&self) -> Result<String, NotUtf8> {
+        let mut out = Vec::new();
+        write_value(self, &mut out)?;
+        Ok(String::from_utf8(out).unwrap_or_default())
+    }
+
+    /// The same for people to read: bytes that are not UTF-8 show as U+FFFD.
     pub fn to_json(&self) -> String {
         let mut out = Vec::new();
-        write_value(self, &mut out);
+        let _ = write_value(self, &mut out);
         String::from_utf8(out).unwrap_or_default()
     }
 }
@@ -60,10 +67,11 @@ impl From<&serde_json::Value> for Value {
 }
 
 impl From<&Value> for serde_json::Value {
-    /// Through JSON text, so that it is exactly what a template would print; integers beyond 64 bits become floats.
+    /// Through JSON text, so that it is what a template would print, with U+FFFD where that would fail; integers beyond 64
+    /// bits become floats.
     fn from(value: &Value) -> Self {
         let mut out = Vec::new();
-        write_value(value, &mut out);
+        let _ = write_value(value, &mut out);
         serde_json::from_slice(&out).unwrap_or_default()
     }
 }

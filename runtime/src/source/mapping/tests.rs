@@ -35,7 +35,7 @@ impl SourceRoute for Seen {
             }
         });
         let mut json = Vec::new();
-        row.write_json(&mut json);
+        let _ = row.write_json(&mut json);
         self.records.lock().push((source.to_owned(), String::from_utf8(json).unwrap(), origin.topic.to_owned()));
     }
 }
@@ -175,7 +175,7 @@ fn bytes_that_columns_lend_are_those_that_their_values_print() {
             for &column in Column::ALL {
                 let Some(bytes) = columns.bytes(column) else { continue };
                 let mut printed = Vec::new();
-                isthmus_rules::template::write_text(&columns.get(column), &mut printed);
+                isthmus_rules::template::write_text(&columns.get(column), &mut printed).unwrap();
                 assert_eq!(printed, bytes, "{column:?}");
                 lent += 1;
             }

@@ -2,16 +2,26 @@
 
 use std::io::Write;
 
+use thiserror::Error;
+
 use super::super::{Text, Value, number};
 use super::scan::plain_end;
+
+/// JSON is text: it cannot hold these bytes as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "bytes that are not UTF-8 cannot stand in JSON: take a payload as it is with `${{payload}}`, or encode it in the rule \
+     with `base64_encode(payload)`"
+)]
+pub struct NotUtf8;
 
 /// Appends `value` as JSON.
 ///
 /// Map entries that are undefined are left out and undefined list elements become null. Floats are written with the
-/// fewest digits that read back to the same number. Bytes that are not UTF-8 are written as text with each broken
-/// sequence replaced by U+FFFD (encode them with `base64_encode` or `bin2hexstr` to keep them), bit strings as
-/// upper-case hexadecimal digits.
-pub fn write_value(value: &Value, out: &mut Vec<u8>) {
+/// fewest digits that read back to the same number, bit strings as upper-case hexadecimal digits. Bytes that are not
+/// UTF-8 make it fail; what is written then is whole, for people to read, with U+FFFD for each broken sequence.
+pub fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+    let mut written = Ok(());
     match value {
         Value::Undefined | Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -19,7 +29,13 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
         Value::Int(value) => number::write_int(*value, out),
         Value::Float(value) => number::write_float_exact(*value, out),
         Value::Text(text) => write_utf8(text.as_bytes(), out),
-        Value::Bytes(bytes) => write_string(&String::from_utf8_lossy(bytes), out),
+        Value::Bytes(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            if let std::borrow::Cow::Owned(_) = text {
+                written = Err(NotUtf8);
+            }
+            write_string(&text, out);
+        }
         Value::Bits(bits) => write_string(&crate::functions::bits::to_hex(bits), out),
         Value::List(items) => {
             out.push(b'[');
@@ -27,16 +43,19 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_value(item, out);
+                written = write_value(item, out).and(written);
             }
             out.push(b']');
         }
         Value::Map(map) => {
             let start = open_members(out);
-            map.iter().for_each(|(key, value)| write_member(key, value, out));
+            for (key, value) in map.iter() {
+                written = write_member(key, value, out).and(written);
+            }
             close_members(start, out);
         }
     }
+    written
 }
 
 /// Begins a JSON object of members that are appended next; [`close_members`] is to be told the result.
@@ -46,12 +65,14 @@ pub(crate) fn open_members(out: &[u8]) -> usize {
 }
 
 /// Appends a member with the comma before it, unless it is undefined.
-pub(crate) fn write_member(key: &Text, value: &Value, out: &mut Vec<u8>) {
-    if !value.is_undefined() {
+pub(crate) fn write_member(key: &Text, value: &Value, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+    if value.is_undefined() {
+        Ok(())
+    } else {
         out.push(b',');
         write_utf8(key.as_bytes(), out);
         out.push(b':');
-        write_value(value, out);
+        write_value(value, out)
     }
 }
 
