@@ -109,12 +109,14 @@ async fn reload(bridge: &Bridge, path: &Path) {
         Ok(Applied::Nothing) => {}
         Ok(Applied::InForce(_)) => tracing::info!(revision, "plan in force"),
         Err(error) => {
-            if bridge.refuse(revision.clone(), &error) {
-                match error {
-                    // Nothing is wrong: the pod that takes this one's place has what it needs.
-                    ApplyError::NotMounted(_) => tracing::warn!(revision, "the new plan is not taken: {error}"),
-                    _ => tracing::error!(revision, "the new plan is refused, the one before goes on: {error}"),
-                }
+            if !bridge.refuse(revision.clone(), &error) {
+                return;
+            }
+            if matches!(error, ApplyError::NotMounted(_)) {
+                // Nothing is wrong: the pod that takes this one's place has what it needs.
+                tracing::warn!(revision, "the new plan is not taken: {error}");
+            } else {
+                tracing::error!(revision, "the new plan is refused, the one before goes on: {error}");
             }
         }
     }

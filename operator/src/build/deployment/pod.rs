@@ -81,7 +81,7 @@ fn container(inputs: &Inputs<'_>, secrets: &Secrets) -> Container {
         image_pull_policy: pull_policy,
         args: Some(arguments.map(str::to_owned).to_vec()),
         ports: Some(ports),
-        resources: resources(&settings.resources.requests, &settings.resources.limits),
+        resources: Some(resources(&settings.resources.requests, &settings.resources.limits)),
         security_context: Some(container_security()),
         volume_mounts: Some(volumes::mounts(secrets)),
         startup_probe: Some(probe("/livez", 1, 60)),
@@ -144,7 +144,7 @@ fn container_security() -> SecurityContext {
 /// what Kafka did not take yet loses it.
 const CPU: &str = "100m";
 
-fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amount>) -> Option<ResourceRequirements> {
+fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amount>) -> ResourceRequirements {
     let amounts = |amounts: &BTreeMap<String, Amount>| {
         let amounts = amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.0.clone())));
         Some(amounts.collect::<BTreeMap<_, _>>()).filter(|amounts| !amounts.is_empty())
@@ -156,7 +156,7 @@ fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amou
         (None, None) => (Some(BTreeMap::from(default())), None),
         asked => asked,
     };
-    Some(ResourceRequirements { requests, limits, claims: None })
+    ResourceRequirements { requests, limits, claims: None }
 }
 
 fn toleration(toleration: &isthmus_api::bridge::Toleration) -> Toleration {
