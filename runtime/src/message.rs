@@ -3,9 +3,11 @@
 //! Owns the type that crosses every stage. How a message is encoded on the wire belongs to
 //! `mqtt`, what becomes of it to `ingress`.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -28,10 +30,10 @@ impl QoS {
     }
 }
 
-/// Identifies a message: 128 bits, ordered by time within a process.
+/// Identifies a message: 128 bits, ordered by time.
 ///
-/// From the top: 48 bits of milliseconds since the epoch, 16 bits of the process,
-/// 32 bits of the publisher, 32 bits of its message counter.
+/// From the top: 48 bits of milliseconds since the epoch, then 80 bits in which each publisher counts from a start of its
+/// own. Starts are random with 79 bits, so that publishers of any number of pods do not meet within a millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(u128);
 
@@ -70,15 +72,20 @@ impl MessageIds {
     /// The ids of one more publisher of this process.
     pub fn new() -> Self {
         static PUBLISHERS: AtomicU32 = AtomicU32::new(0);
-        static PROCESS: std::sync::LazyLock<u16> = std::sync::LazyLock::new(|| fastrand::u16(..));
-        let publisher = PUBLISHERS.fetch_add(1, Ordering::Relaxed);
-        Self { origin: (u128::from(*PROCESS) << 64) | (u128::from(publisher) << 32), next: AtomicU32::new(1) }
+        static PROCESS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self::of(&PROCESS, PUBLISHERS.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The process is known by the keys of its hasher, which come from the operating system.
+    fn of(process: &RandomState, publisher: u32) -> Self {
+        let half = |half: u8| u128::from(process.hash_one((publisher, half)));
+        Self { origin: (half(0) << 64 | half(1)) >> 49, next: AtomicU32::new(1) }
     }
 
     /// The id of a message received at `now` (milliseconds since the epoch).
     pub fn next(&self, now: i64) -> MessageId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        MessageId(((now as u128) << 80) | self.origin | u128::from(number))
+        MessageId(((now as u128) << 80) | (self.origin + u128::from(number)))
     }
 }
 
@@ -189,5 +196,16 @@ mod tests {
         assert!(one.next(6) > other.next(5));
         let id = one.next(7);
         assert_eq!(id.to_string(), format!("{:032X}", id.0));
+    }
+
+    #[test]
+    fn ids_of_different_processes_do_not_meet() {
+        // The same publisher of each, in the same millisecond.
+        let processes = 10_000;
+        let ids: std::collections::HashSet<_> =
+            (0..processes).map(|_| MessageIds::of(&RandomState::new(), 0).next(5)).collect();
+        assert_eq!(ids.len(), processes);
+        let low = ids.iter().fold(0, |bits, id| bits | id.0 & ((1 << 80) - 1));
+        assert!(low.count_ones() >= 79, "all bits are in use: {low:x}");
     }
 }

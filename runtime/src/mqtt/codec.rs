@@ -21,7 +21,7 @@ use cursor::Cursor;
 use properties::{MISPLACED, Properties, Property};
 
 pub use connect::{Connect, NotConnect, Will};
-pub use encode::{Announcement, connack, connack_refused, disconnect, pingresp, puback, suback, unsuback};
+pub use encode::{Announcement, answer_size, connack, connack_refused, disconnect, pingresp, puback, suback, unsuback};
 pub use frame::{Encodings, Frame};
 pub use publish::Publish;
 pub use reason::{ReasonCode, Violation};

@@ -77,6 +77,8 @@ struct Connection {
     session_wanted: bool,
     outbox: Outbox,
     draining: bool,
+    /// Bytes of the unfinished packet in `tail` that have counted as a sign of life.
+    credited: usize,
 }
 
 /// What the task knows of its session's queue of deliveries.
@@ -127,11 +129,16 @@ impl Connection {
             session_wanted,
             outbox: Outbox::Filled,
             draining: false,
+            credited: 0,
         }
     }
 
     /// Serves the client until there is a reason to end.
     async fn serve(&mut self) -> Cause {
+        // Taken over before it began: another connection is waiting for the end of this one.
+        if let Some(end) = self.member.session.requested_end().filter(|end| *end != End::ShuttingDown) {
+            return Cause::End(end);
+        }
         // Packets may have come right behind CONNECT.
         let mut step = self.begin();
         loop {
@@ -157,9 +164,7 @@ impl Connection {
         match event {
             Event::Received(buffer) => {
                 // Read once for all that the buffer brings.
-                let now = Instant::now();
-                self.member.session.heard(self.member.broker.clock(now));
-                self.process(buffer, now)?;
+                self.process(buffer, Instant::now())?;
             }
             Event::Lost(error) => return Err(Cause::Lost(error)),
             Event::Writable | Event::Turn => {}
@@ -199,7 +204,7 @@ impl Connection {
             }
         }
         self.set_timer();
-        let (reading, Member { session, broker, .. }) = (self.may_process(), &self.member);
+        let (reading, Member { session, broker, .. }) = (self.may_read(), &self.member);
         session.set_listening(reading, || broker.clock(Instant::now()));
         Ok(())
     }
@@ -218,20 +223,20 @@ impl Connection {
     }
 
     fn flush(&mut self) -> Result<(), Cause> {
-        let blocked = !self.out.is_empty();
         let sent = buffers::send(&mut self.stream, &mut self.out)?;
         if sent > 0 {
             self.member.broker.counters().bytes_sent.add(sent as u64);
         }
-        if blocked && sent > 0 && self.out.len() >= OUT_LIMIT {
-            // A slow reader is alive as long as it takes something.
-            self.member.session.heard(self.member.broker.clock(Instant::now()));
-        }
         Ok(())
     }
 
+    /// Whether the client is listened to: not while it leaves too much unread, or has to wait for acknowledgements.
+    fn may_read(&self) -> bool {
+        self.may_process() && self.out.len() < OUT_LIMIT
+    }
+
     async fn next_event(&mut self) -> Event {
-        let may_read = self.may_process() && self.out.len() < OUT_LIMIT;
+        let may_read = self.may_read();
         let Self { stream, member, tail, out, publishing, timer, outbox, .. } = self;
         let inbox = publishing.as_ref().map(|publishing| publishing.window.inbox());
         poll_fn(|context| {
@@ -284,6 +289,8 @@ impl Connection {
             will.id = self.ids.next(will.received_at);
             broker.route.publish(&will, None);
         }
+        // Before the farewell: a newcomer does not wait for a peer that does not read.
+        self.member.session.left();
         let Self { stream, mut out, maximum_packet_size, .. } = self;
         match cause.violation() {
             Some(violation) => {

@@ -153,7 +153,7 @@ pub struct Snapshot {
     pub publishes: [u64; 2],
     /// Of these, refused without being routed, by [`Refused`].
     pub publishes_refused: [u64; Refused::ALL.len()],
-    /// QoS 1 publications settled, by [`Outcome`] in its order; see [`outcome_label`].
+    /// QoS 1 publications that were routed and settled, by [`Outcome`] in its order; see [`outcome_label`].
     pub acknowledged: [u64; 5],
     /// PUBLISH packets sent, by QoS.
     pub deliveries: [u64; 2],

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::codec::{Frame, Version};
 use super::counters::{Counters, Dropped};
@@ -58,6 +59,18 @@ struct Outbox {
     waiting: bool,
     closed: bool,
     end: Option<End>,
+    place: Place,
+}
+
+/// Who has the client identifier after this session. A session is taken over once at most, by the one that replaced it.
+#[derive(Debug, Default)]
+enum Place {
+    #[default]
+    Kept,
+    /// Somebody waits for the end of this session; dropped to say so.
+    Wanted { _successor: oneshot::Sender<()> },
+    /// Nothing of this session comes any more.
+    Left,
 }
 
 /// One PUBLISH on its way to one client.
@@ -150,11 +163,6 @@ impl Session {
         }
     }
 
-    /// Whether the client promised no keep alive.
-    pub(super) fn may_be_silent(&self) -> bool {
-        self.silence_allowed == 0
-    }
-
     /// Whether the client was silent for longer than it promised.
     pub(super) fn is_silent(&self, now: u32) -> bool {
         self.silence_allowed != 0
@@ -228,6 +236,28 @@ impl Session {
     pub(super) fn request_end(&self, end: End) {
         self.outbox.lock().end.get_or_insert(end);
         self.wake.call();
+    }
+
+    /// Ends the session in favour of another; what is returned is ready when nothing of it comes any more. `None`: it is so.
+    pub(super) fn take_over(&self) -> Option<oneshot::Receiver<()>> {
+        let (successor, left) = oneshot::channel();
+        {
+            let mut outbox = self.outbox.lock();
+            if matches!(outbox.place, Place::Left) {
+                return None;
+            }
+            outbox.place = Place::Wanted { _successor: successor };
+        }
+        self.request_end(End::TakenOver);
+        Some(left)
+    }
+
+    /// The session has ended, its will is published.
+    pub(super) fn left(&self) {
+        // Declared before the guard: whoever waits is woken after the lock is released.
+        let _before;
+        let mut outbox = self.outbox.lock();
+        _before = std::mem::replace(&mut outbox.place, Place::Left);
     }
 
     /// The end that somebody wished for.

@@ -123,7 +123,12 @@ impl Subscriptions {
         let trie = self.trie.read();
         let mut matches = Matches::default();
         trie.for_each_match(&message.topic, |subscription| {
-            if !(subscription.no_local && Arc::ptr_eq(&subscription.session.publisher, &message.publisher)) {
+            // By name, so that it holds over connections; a message of the process itself has no client.
+            let own = || {
+                message.publisher.peer.is_some()
+                    && subscription.session.publisher.client_id == message.publisher.client_id
+            };
+            if !(subscription.no_local && own()) {
                 matches.push(&subscription.session, subscription.qos);
             }
         });

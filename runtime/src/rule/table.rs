@@ -113,7 +113,13 @@ impl RuleTable {
             for entry in rule.from() {
                 match &entry.from {
                     From::Filter(filter) => table.by_filter.insert(filter, number),
-                    From::Source(source) => table.by_source.entry(source.clone()).or_default().push(number),
+                    From::Source(source) => {
+                        // Both prefixes may name the same Source: a rule runs once for each record.
+                        let numbers = table.by_source.entry(source.clone()).or_default();
+                        if numbers.last() != Some(&number) {
+                            numbers.push(number);
+                        }
+                    }
                     From::Event(kind) => {
                         return Err(format!("Rule {name} selects from {}, which is not delivered yet", kind.topic()));
                     }
@@ -294,5 +300,21 @@ impl ActiveRule {
             actions_failed: load(&figures.actions_failed),
             last_error: figures.last_error.lock().clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_names_a_source_by_both_prefixes_runs_once_for_a_record() {
+        let rule = document::Rule {
+            name: "twice".into(),
+            sql: r#"SELECT * FROM "$bridges/kafka_consumer:commands", "$sources/kafka_consumer:commands""#.into(),
+            actions: Vec::new(),
+        };
+        let table = RuleTable::compile(&[rule], |_| None, &RuleTable::default()).unwrap();
+        assert_eq!(table.by_source["commands"], [0]);
     }
 }

@@ -8,6 +8,8 @@ mod client;
 mod codec;
 mod delivering;
 mod edge;
+mod narrow;
 mod publishing;
 mod sessions;
+mod takeover;
 mod tls;

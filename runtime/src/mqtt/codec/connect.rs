@@ -83,9 +83,10 @@ fn protocol(cursor: &mut Cursor) -> Result<Version, NotConnect> {
         ),
     };
     match (name.as_ref(), level) {
-        (b"MQTT", 4) => Ok(Version::V311),
+        // The highest bit is how mosquitto says that a bridge connects; nothing else changes.
+        (b"MQTT", 4 | 0x84) => Ok(Version::V311),
         (b"MQTT", 5) => Ok(Version::V5),
-        (b"MQIsdp", _) | (b"MQTT", 0..=3) => Err(unsupported(Version::V311)),
+        (b"MQIsdp", _) | (b"MQTT", 0..=3 | 0x80..=0x83) => Err(unsupported(Version::V311)),
         (b"MQTT", _) => Err(unsupported(Version::V5)),
         _ => Err(unknown(Violation::new(ReasonCode::UnsupportedProtocolVersion, "the protocol name is not MQTT"))),
     }

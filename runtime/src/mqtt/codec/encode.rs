@@ -56,6 +56,9 @@ pub fn connack(out: &mut BytesMut, version: Version, announcement: &Announcement
 }
 
 /// CONNACK of a refused connection, or nothing where 3.1.1 has no return code for the reason (MQTT-3.2.2-6).
+///
+/// The Reason String is left out when the packet would be larger than the client's Maximum Packet Size, and so is the packet
+/// when that does not help (MQTT-3.1.2-24).
 pub fn connack_refused(out: &mut BytesMut, version: Version, violation: &Violation, limit: Option<u32>) {
     match version {
         Version::V311 => {
@@ -71,7 +74,8 @@ pub fn connack_refused(out: &mut BytesMut, version: Version, violation: &Violati
 
 /// DISCONNECT of a server; 3.1.1 has none, the connection is just closed.
 ///
-/// The Reason String is left out when the packet would be larger than the client's Maximum Packet Size (MQTT-3.14.2-3).
+/// The Reason String is left out when the packet would be larger than the client's Maximum Packet Size (MQTT-3.14.2-3), and so
+/// is the packet when that does not help.
 pub fn disconnect(out: &mut BytesMut, version: Version, violation: &Violation, limit: Option<u32>) {
     if version == Version::V5 {
         put_with_reason_string(out, 0xE0, &[violation.reason.code()], violation.detail, limit);
@@ -99,6 +103,12 @@ pub fn unsuback(out: &mut BytesMut, version: Version, packet_id: u16, reasons: &
     put_reasons(out, 0xB0, version, packet_id, reasons);
 }
 
+/// Bytes of the SUBACK or UNSUBACK of a 5.0 client that named so many filters.
+pub fn answer_size(filters: usize) -> usize {
+    let remaining = 3 + filters;
+    1 + varint_length(remaining as u32) + remaining
+}
+
 /// PINGRESP.
 pub fn pingresp(out: &mut BytesMut) {
     out.put_slice(&[0xD0, 0]);
@@ -124,9 +134,13 @@ fn put_with_reason_string(out: &mut BytesMut, first: u8, fields: &[u8], detail: 
     put_string(&mut properties, detail);
     let start = out.len();
     put_with_properties(out, first, fields, &properties);
-    if limit.is_some_and(|limit| out.len() - start > limit as usize) {
+    let too_large = |out: &BytesMut| limit.is_some_and(|limit| out.len() - start > limit as usize);
+    if too_large(out) {
         out.truncate(start);
         put_with_properties(out, first, fields, &[]);
+        if too_large(out) {
+            out.truncate(start);
+        }
     }
 }
 

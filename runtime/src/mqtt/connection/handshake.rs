@@ -21,13 +21,15 @@ use crate::message::{Message, Publisher};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::codec::{self, Announcement, Connect, Progress, ReasonCode, Version, Violation};
 use crate::mqtt::counters::Refusal;
-use crate::mqtt::session::{End, Session};
+use crate::mqtt::session::Session;
 use crate::mqtt::settings::Settings;
 
 /// From accept to a whole CONNECT, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For checking credentials: after that the client has given up, and checking them would be work for nobody.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the older session of a client identifier to end, which takes it one turn of its task.
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why no session begins.
 struct Refused {
@@ -79,12 +81,7 @@ pub(super) async fn shake_hands(
         }
     };
     match admit(*connect, peer, broker, &settings).await {
-        Ok(admission) => {
-            if admission.session.may_be_silent() {
-                probe_silent_peer(stream.tcp());
-            }
-            Some(Connection::new(stream, Arc::clone(broker), settings, admission, tail))
-        }
+        Ok(admission) => Some(Connection::new(stream, Arc::clone(broker), settings, admission, tail)),
         Err(refused) => {
             refuse(stream, peer, broker, refused).await;
             None
@@ -184,21 +181,37 @@ async fn admit(
         username: connect.username.as_ref().map(admission::copy),
         peer: Some(peer.into()),
     });
-    let server_keep_alive = (connect.version == Version::V5
-        && (connect.keep_alive == 0 || connect.keep_alive > settings.max_keep_alive))
+    // Counts for 3.1.1 too, which cannot be told.
+    let limited_keep_alive = (connect.keep_alive == 0 || connect.keep_alive > settings.max_keep_alive)
         .then_some(settings.max_keep_alive.max(1));
+    let session_wanted = connect.session_expiry > 0;
+    let announcement = Announcement {
+        receive_maximum: settings.receive_maximum.max(1),
+        maximum_packet_size: settings.max_packet_size,
+        no_session_kept: session_wanted,
+        assigned_client_id: assigned.then_some(&*publisher.client_id),
+        server_keep_alive: limited_keep_alive,
+    };
+    let mut connack = BytesMut::new();
+    codec::connack(&mut connack, connect.version, &announcement);
+    // Every property of it is one that the client has to know. All other answers without a list are smaller.
+    if connect.maximum_packet_size.is_some_and(|maximum| connack.len() > maximum as usize) {
+        let violation =
+            Violation::new(ReasonCode::PacketTooLarge, "CONNACK is larger than the client's Maximum Packet Size");
+        return Err(refused(Refusal::Unsupported, violation));
+    }
     let session = Arc::new(Session::new(
         number,
         connect.version,
         Arc::clone(&publisher),
-        server_keep_alive.unwrap_or(connect.keep_alive),
+        limited_keep_alive.unwrap_or(connect.keep_alive),
         settings.max_queued_messages,
         broker.clock(Instant::now()),
     ));
     match broker.registry.insert(Arc::clone(&session), settings.max_connections) {
         Ok(older) => {
             if let Some(older) = older {
-                older.request_end(End::TakenOver);
+                take_over(&older, &session).await;
             }
         }
         Err(_full) => {
@@ -217,16 +230,6 @@ async fn admit(
         Version::V311 => settings.receive_maximum,
         Version::V5 => connect.receive_maximum,
     };
-    let session_wanted = connect.session_expiry > 0;
-    let announcement = Announcement {
-        receive_maximum: settings.receive_maximum.max(1),
-        maximum_packet_size: settings.max_packet_size,
-        no_session_kept: session_wanted,
-        assigned_client_id: assigned.then_some(&*publisher.client_id),
-        server_keep_alive,
-    };
-    let mut connack = BytesMut::new();
-    codec::connack(&mut connack, connect.version, &announcement);
     Ok(Admission {
         will: connect.will.take().map(|will| Box::new(admission::will_message(will, &publisher))),
         session,
@@ -237,11 +240,17 @@ async fn admit(
     })
 }
 
-/// Asks the kernel to find out whether a silent peer still exists, for clients that promise no keep alive.
-fn probe_silent_peer(stream: &TcpStream) {
-    let keepalive =
-        socket2::TcpKeepalive::new().with_time(Duration::from_secs(300)).with_interval(Duration::from_secs(60));
-    if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
-        tracing::debug!(%error, "cannot set TCP keepalive");
+/// Ends the older session of a client identifier and waits until its will is published and its subscriptions are over, so
+/// that nothing of it comes after what the newcomer says. Its socket is not waited for.
+async fn take_over(older: &Session, newer: &Session) {
+    // The newcomer's silence is not its own meanwhile.
+    newer.set_listening(false, || 0);
+    let Some(left) = older.take_over() else { return };
+    if tokio::time::timeout(TAKE_OVER_TIMEOUT, left).await.is_err() {
+        let client_id = &*newer.publisher.client_id;
+        tracing::warn!(
+            client_id,
+            "the older connection of this client did not end in time: the new one begins beside it"
+        );
     }
 }

@@ -18,6 +18,10 @@ use crate::mqtt::counters::{Dropped, Refused};
 use crate::mqtt::subscriptions::{self, FilterError, levels};
 use crate::receipt::{Outcome, Window};
 
+/// An unfinished packet is a sign of life for each so many bytes of it that arrive: a slow line may take its time, and a
+/// client that sends a byte now and then may not.
+const PIECE: usize = 4 * 1024;
+
 /// The state of a client that has published with QoS 1.
 pub(super) struct Publishing {
     pub(super) window: Window<Unacknowledged>,
@@ -41,6 +45,8 @@ struct Batch {
     received_at: i64,
     now: Instant,
     publishes: [u64; 2],
+    /// Whole packets of any kind.
+    packets: usize,
 }
 
 impl Publishing {
@@ -64,13 +70,17 @@ impl Connection {
 
     /// Handles the packets in `buffer`, as many as are whole and may be taken; what is left becomes the tail.
     pub(super) fn process(&mut self, mut buffer: BytesMut, now: Instant) -> Result<(), Cause> {
-        let mut batch = Batch { received_at: now_millis(), now, publishes: [0; 2] };
+        let mut batch = Batch { received_at: now_millis(), now, publishes: [0; 2], packets: 0 };
         let result = self.process_batch(&mut buffer, &mut batch);
         for (counter, count) in self.member.broker.counters().publishes.iter().zip(batch.publishes) {
             counter.add(count);
         }
         let needed = result?;
         buffers::keep_tail(buffer, &mut self.tail, needed);
+        if batch.packets > 0 || self.tail.len() >= self.credited + PIECE {
+            self.credited = self.tail.len();
+            self.member.session.heard(self.member.broker.clock(now));
+        }
         self.settle()
     }
 
@@ -86,7 +96,10 @@ impl Connection {
             }
             match codec::take_packet(buffer, max_size)? {
                 Progress::Needs(total) => return Ok(total),
-                Progress::Packet(packet) => self.handle(packet.decode(self.member.session.version)?, batch)?,
+                Progress::Packet(packet) => {
+                    batch.packets += 1;
+                    self.handle(packet.decode(self.member.session.version)?, batch)?;
+                }
             }
         }
     }
@@ -95,8 +108,14 @@ impl Connection {
         match packet {
             Packet::Publish(publish) => self.publish(publish, batch)?,
             Packet::PubAck { packet_id, accepted } => self.delivered(packet_id, accepted),
-            Packet::Subscribe(subscribe) => self.subscribe(&subscribe),
-            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+            Packet::Subscribe(subscribe) => {
+                self.can_answer(subscribe.filters.len())?;
+                self.subscribe(&subscribe);
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                self.can_answer(unsubscribe.filters.len())?;
+                self.unsubscribe(&unsubscribe);
+            }
             Packet::PingReq => codec::pingresp(&mut self.out),
             Packet::Disconnect { with_will, session_expiry } => {
                 if session_expiry.is_some_and(|seconds| seconds > 0) && !self.session_wanted {
@@ -208,6 +227,19 @@ impl Connection {
                 "PUBACK for nothing that was sent"
             ),
         }
+    }
+
+    /// An answer with a reason code per filter that is larger than the client takes may not be sent (MQTT-3.1.2-24), and
+    /// without an answer the client could not know what holds: the connection ends before anything is done.
+    fn can_answer(&self, filters: usize) -> Result<(), Violation> {
+        let size = codec::answer_size(filters);
+        if self.maximum_packet_size.is_some_and(|maximum| size > maximum as usize) {
+            return Err(Violation::new(
+                ReasonCode::PacketTooLarge,
+                "the answer would be larger than the client's Maximum Packet Size: name fewer filters in one packet",
+            ));
+        }
+        Ok(())
     }
 
     fn subscribe(&mut self, subscribe: &Subscribe) {

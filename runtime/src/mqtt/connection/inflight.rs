@@ -1,8 +1,8 @@
 //! QoS 1 deliveries that the client has not acknowledged.
 //!
 //! Owns packet identifiers of the server's side. They are given out in sequence, so that the deliveries
-//! form a ring: the client acknowledges in the order of receipt (MQTT-4.6.0-2), and one that does not
-//! merely uses up its own window.
+//! form a ring: the client acknowledges in the order of receipt (MQTT-4.6.0-2). One that does not has its place back with
+//! each acknowledgement all the same, as far as the ring reaches behind the oldest delivery.
 
 use std::collections::VecDeque;
 
@@ -11,13 +11,18 @@ use crate::mqtt::session::DeliveryReceipt;
 /// The ring's memory is given back when it runs empty and once held more than this.
 const KEPT_CAPACITY: usize = 64;
 
+/// The ring reaches so far, or as far as the client's window if that is more: what one client makes it hold is bounded.
+const REACH: usize = 4096;
+
 /// Sent and not acknowledged, oldest first.
 #[derive(Debug)]
 pub(super) struct Inflight {
     /// Packet identifier of `slots[0]`, 1 to 65,535.
     first: u16,
     slots: VecDeque<Slot>,
-    /// How many may be in the ring.
+    /// How many of `slots` wait.
+    waiting: u16,
+    /// How many may wait.
     limit: u16,
 }
 
@@ -31,18 +36,21 @@ enum Slot {
 impl Inflight {
     /// An empty ring for a client that takes `limit` deliveries at a time.
     pub(super) fn new(limit: u16) -> Self {
-        Self { first: 1, slots: VecDeque::new(), limit: limit.max(1) }
+        Self { first: 1, slots: VecDeque::new(), waiting: 0, limit: limit.max(1) }
     }
 
     /// How many more may be sent now.
     pub(super) fn quota(&self) -> usize {
-        usize::from(self.limit).saturating_sub(self.slots.len())
+        let limit = usize::from(self.limit);
+        let room = limit.max(REACH).saturating_sub(self.slots.len());
+        limit.saturating_sub(usize::from(self.waiting)).min(room)
     }
 
     /// Remembers a delivery that is being sent, within the quota, and returns its packet identifier.
     pub(super) fn push(&mut self, receipt: DeliveryReceipt) -> u16 {
         let packet_id = identifier(self.first, self.slots.len());
         self.slots.push_back(Slot::Waiting(receipt));
+        self.waiting = self.waiting.saturating_add(1);
         packet_id
     }
 
@@ -51,6 +59,7 @@ impl Inflight {
         let index = distance(self.first, packet_id);
         let slot = self.slots.get_mut(index)?;
         let Slot::Waiting(receipt) = std::mem::replace(slot, Slot::Done) else { return None };
+        self.waiting = self.waiting.saturating_sub(1);
         while let Some(Slot::Done) = self.slots.front() {
             self.slots.pop_front();
             self.first = identifier(self.first, 1);
@@ -63,6 +72,7 @@ impl Inflight {
 
     /// The receipts of all that is not acknowledged.
     pub(super) fn take(&mut self) -> impl Iterator<Item = DeliveryReceipt> {
+        self.waiting = 0;
         std::mem::take(&mut self.slots).into_iter().filter_map(|slot| match slot {
             Slot::Waiting(receipt) => Some(receipt),
             Slot::Done => None,
@@ -88,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_wrap_without_zero_and_late_acknowledgements_free_in_order() {
+    fn identifiers_wrap_without_zero_and_each_acknowledgement_frees_a_place() {
         let mut inflight = Inflight::new(3);
         for round in 0..70_000u32 {
             let ids: Vec<_> = (0..3).map(|_| inflight.push(DeliveryReceipt::default())).collect();
@@ -96,7 +106,7 @@ mod tests {
             assert_eq!(inflight.quota(), 0);
             assert!(inflight.acknowledge(ids[1]).is_some());
             assert!(inflight.acknowledge(ids[1]).is_none(), "acknowledged twice");
-            assert_eq!(inflight.quota(), 0, "the oldest still waits");
+            assert_eq!(inflight.quota(), 1, "though the oldest still waits");
             assert!(inflight.acknowledge(ids[0]).is_some());
             assert_eq!(inflight.quota(), 2);
             assert!(inflight.acknowledge(ids[2]).is_some());
@@ -104,5 +114,20 @@ mod tests {
         }
         assert!(inflight.acknowledge(7).is_none());
         assert!(inflight.acknowledge(0).is_none());
+    }
+
+    #[test]
+    fn one_that_is_never_acknowledged_makes_the_ring_no_longer_than_its_reach() {
+        let mut inflight = Inflight::new(2);
+        let first = inflight.push(DeliveryReceipt::default());
+        let mut later = 0;
+        while inflight.quota() > 0 {
+            let id = inflight.push(DeliveryReceipt::default());
+            assert!(inflight.acknowledge(id).is_some());
+            later += 1;
+        }
+        assert_eq!(later, REACH - 1);
+        assert!(inflight.acknowledge(first).is_some());
+        assert_eq!(inflight.quota(), 2);
     }
 }

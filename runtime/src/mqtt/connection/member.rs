@@ -45,5 +45,6 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.leave(false);
+        self.session.left();
     }
 }

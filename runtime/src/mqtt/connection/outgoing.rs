@@ -32,7 +32,8 @@ impl Connection {
         let mut failed = false;
         while let Some((Unacknowledged { packet_id, refused }, outcome)) = publishing.window.pop_settled() {
             publishing.identifiers.remove(packet_id);
-            outcomes[outcome as usize] += 1;
+            // Counted already when it was refused without being routed.
+            outcomes[outcome as usize] += u64::from(refused.is_none());
             let Some(reason) = acknowledgement(version, refused, outcome) else {
                 failed = true;
                 break;
