@@ -302,7 +302,10 @@ impl Bridge {
                     }
                     Arc::clone(known)
                 }
-                None => Arc::new(Sink::start(sink, link).map_err(|problem| compile("Sink", &sink.name, &problem))?),
+                None => Arc::new(
+                    Sink::start(sink, link, &self.options.memory)
+                        .map_err(|problem| compile("Sink", &sink.name, &problem))?,
+                ),
             };
             sinks.insert(sink.name.clone(), prepared);
         }

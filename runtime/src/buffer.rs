@@ -39,6 +39,25 @@ impl Record<'_> {
     }
 }
 
+/// What leaves no room for a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// A limit of the Sink.
+    Limit,
+    /// The memory of the process.
+    Memory,
+}
+
+impl Counters {
+    /// One more record has no room.
+    pub fn count_full(&mut self, full: Full) {
+        match full {
+            Full::Limit => self.queue_full += 1,
+            Full::Memory => self.memory += 1,
+        }
+    }
+}
+
 /// What became of an appended record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -134,8 +153,10 @@ pub struct Counters {
     pub success: u64,
     /// Failed for good.
     pub failed: u64,
-    /// Dropped because a limit was reached.
+    /// Dropped because a limit of the Sink was reached.
     pub queue_full: u64,
+    /// Dropped because the process has no memory left.
+    pub memory: u64,
     /// Dropped because the Sink was removed.
     pub sink_deleted: u64,
     /// Sent again; outside the sum.
@@ -148,6 +169,7 @@ impl std::ops::AddAssign for Counters {
         self.success += other.success;
         self.failed += other.failed;
         self.queue_full += other.queue_full;
+        self.memory += other.memory;
         self.sink_deleted += other.sink_deleted;
         self.retried += other.retried;
     }
@@ -206,7 +228,7 @@ impl PartitionLog {
             return Appended::Refused;
         }
         while !fits(self.bytes) {
-            if !self.drop_oldest() {
+            if !self.drop_oldest(Full::Limit) {
                 break;
             }
         }
@@ -221,12 +243,12 @@ impl PartitionLog {
         self.queued.get(self.kept_in_front).map(|entry| entry.age)
     }
 
-    /// Drops the oldest queued record that may be: a limit is reached. Says whether there was one.
-    pub fn drop_oldest(&mut self) -> bool {
+    /// Drops the oldest queued record that may be: there is no room. Says whether there was one.
+    pub fn drop_oldest(&mut self, full: Full) -> bool {
         self.oldest();
         let Some(oldest) = self.queued.remove(self.kept_in_front) else { return false };
         self.bytes -= oldest.cost();
-        self.counters.queue_full += 1;
+        self.counters.count_full(full);
         oldest.resolve(&mut self.segments, Outcome::QuotaExceeded);
         true
     }

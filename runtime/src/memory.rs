@@ -29,6 +29,8 @@ const USABLE_PERCENT: u64 = 80;
 const PRESSED_PERCENT: u64 = 92;
 /// … until it has less than this.
 const RELIEVED_PERCENT: u64 = 85;
+/// Buffers count as full when this much of what they may have is granted, in percent: the next record may be too large.
+const FULL_PERCENT: u64 = 90;
 /// A pressed process still grants this much of the budget, in percent: memory that an allocator keeps must not stop
 /// everything for good.
 const PRESSED_CEILING_PERCENT: u64 = 25;
@@ -112,7 +114,7 @@ pub struct Usage {
     pub usable: Option<u64>,
     /// Bytes granted to them.
     pub granted: u64,
-    /// Whether what asks for more is refused now, or was as good as refused.
+    /// Whether what asks for more is refused, or is about to be.
     pub under_pressure: bool,
     /// Requests for memory that were refused.
     pub refusals: u64,
@@ -167,7 +169,7 @@ impl Budget {
             usable: self.limit.map(|_| self.usable),
             granted,
             under_pressure: self.limit.is_some()
-                && (self.pressed.load(Relaxed) || granted >= self.ceiling(Class::Buffer, false)),
+                && (self.pressed.load(Relaxed) || granted >= self.ceiling(Class::Buffer, false) / 100 * FULL_PERCENT),
             refusals: self.refusals.load(Relaxed),
         }
     }
@@ -282,7 +284,7 @@ mod tests {
         };
         let (buffers, bytes) = fill(Class::Buffer);
         assert!(bytes > usable / 100 * 84 && bytes <= usable / 100 * 85, "{bytes} of {usable}");
-        assert!(budget.usage().under_pressure || bytes < usable / 100 * 85);
+        assert!(budget.usage().under_pressure);
         let (queues, bytes) = fill(Class::Queue);
         assert!(bytes > usable / 100 * 9, "{bytes} of {usable}");
         let (connections, bytes) = fill(Class::Connection);

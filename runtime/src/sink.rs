@@ -34,6 +34,7 @@ pub use self::writing::Origin;
 use self::writing::Writing;
 use crate::buffer::{Appended, Record};
 use crate::kafka::security::Secured;
+use crate::memory::{Budget, Class, Share};
 use crate::receipt::{Outcome, Tracker};
 use crate::secrets::SecretError;
 use crate::status;
@@ -79,9 +80,9 @@ pub struct Sink {
 impl Sink {
     /// Starts a Sink. It takes records at once, whether Kafka answers or not, and whether there are the Secrets to reach
     /// it. `Err` says which template is wrong.
-    pub fn start(plan: &document::Sink, security: Secured) -> Result<Self, String> {
+    pub fn start(plan: &document::Sink, security: Secured, memory: &Arc<Budget>) -> Result<Self, String> {
         let writing = Writing::compile(plan)?;
-        let core = Arc::new(Core::new(plan.name.clone()));
+        let core = Arc::new(Core::new(plan.name.clone(), Share::new(memory, Class::Buffer)));
         core.configure(plan);
         core.prepare(writing.fixed_topic());
         let (producer, settings) = watch::channel(Arc::new(settings::producer(plan, security)));
@@ -196,7 +197,11 @@ impl Sink {
     pub fn snapshot(&self) -> status::Sink {
         let totals = self.core.totals();
         let counters = totals.counters;
-        let dropped_by = vec![("queue_full", counters.queue_full), ("sink_deleted", counters.sink_deleted)];
+        let dropped_by = vec![
+            ("queue_full", counters.queue_full),
+            ("memory", counters.memory),
+            ("sink_deleted", counters.sink_deleted),
+        ];
         status::Sink {
             name: self.core.name.clone(),
             link: self.core.link(),

@@ -153,7 +153,7 @@ pub struct Sink {
     pub failed: u64,
     /// Given up on before Kafka confirmed them: sum over [`Sink::dropped_by`].
     pub dropped: u64,
-    /// Reasons of `dropped`: `queue_full`, `sink_deleted`, `other`.
+    /// Reasons of `dropped`: `queue_full`, `memory`, `sink_deleted`, `other`.
     pub dropped_by: Vec<(&'static str, u64)>,
     /// In the buffer, not yet sent.
     pub queuing: u64,

@@ -56,7 +56,7 @@ fn an_empty_log_gives_its_memory_back_and_others_keep_their_records() {
 
 fn balanced(log: &PartitionLog) -> bool {
     let c = log.counters();
-    c.matched == c.success + c.failed + c.queue_full + c.sink_deleted + log.queuing() + log.inflight()
+    c.matched == c.success + c.failed + c.queue_full + c.memory + c.sink_deleted + log.queuing() + log.inflight()
 }
 
 #[test]

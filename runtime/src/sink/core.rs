@@ -23,9 +23,10 @@ use super::topic::{Partition, Topic, Totals};
 use super::topics::Slots;
 use super::verdict::Verdict;
 use super::{partitioner, settings};
-use crate::buffer::{Appended, Counters, PartitionLog, Record};
+use crate::buffer::{Appended, Counters, Full, PartitionLog, Record};
 use crate::kafka::client::{self, Trouble};
 use crate::kafka::producer::{Producer, SendError, Token};
+use crate::memory::Share;
 use crate::receipt::{Outcome, Receipt};
 use crate::status::{Link, LinkState};
 use crate::throttle::Throttle;
@@ -40,6 +41,8 @@ pub(super) struct Bounds {
     pub(super) total: AtomicU64,
     /// Bytes in flight in one partition.
     pub(super) window: AtomicU64,
+    /// Bytes in flight in all partitions, at most: Kafka's client holds a copy of them.
+    pub(super) copied: AtomicU64,
     /// Topics held at a time.
     pub(super) topics: AtomicUsize,
 }
@@ -61,6 +64,8 @@ pub(super) struct Core {
     appended: AtomicU64,
     removed: AtomicU64,
     pub(super) oldest: Mutex<Oldest>,
+    /// What the Sink has of the memory of the process.
+    pub(super) memory: Share,
     /// Figures of records that never reached a log, and of topics that were evicted.
     pub(super) settled: Mutex<Counters>,
     link: Mutex<Link>,
@@ -83,7 +88,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, memory: Share) -> Self {
         Self {
             name,
             bounds: Bounds::default(),
@@ -96,6 +101,7 @@ impl Core {
             appended: AtomicU64::new(0),
             removed: AtomicU64::new(0),
             oldest: Mutex::default(),
+            memory,
             settled: Mutex::default(),
             link: Mutex::new(Link {
                 state: LinkState::Connecting,
@@ -121,6 +127,15 @@ impl Core {
         *self.bootstrap_servers.lock() = spec.kafka.bootstrap_servers.join(",");
         self.bounds.topics.store(MAX_TOPICS, Ordering::Relaxed);
         self.bounds.window.store(settings::window(spec), Ordering::Relaxed);
+        self.count_copies();
+    }
+
+    /// Takes in that the window or the number of partitions changed.
+    pub(super) fn count_copies(&self) {
+        let partitions = self.slots.read().len() as u64;
+        self.bounds
+            .copied
+            .store(self.bounds.window.load(Ordering::Relaxed).saturating_mul(partitions), Ordering::Relaxed);
     }
 
     /// Whether the Sink takes nothing any more.
@@ -137,11 +152,12 @@ impl Core {
         let cost = record.cost();
         let of_a_source = receipt.as_ref().is_some_and(Receipt::is_patient);
         let mut beyond = false;
-        if self.bytes() + cost > self.bounds.total.load(Ordering::Relaxed) {
+        let allowed = self.allowed(cost);
+        if self.bytes() + cost > allowed.0 {
             // Nothing is dropped for a Source: it waits.
             beyond = of_a_source;
-            if !beyond && !self.make_room(cost) {
-                return self.refuse(receipt);
+            if !beyond && !self.make_room(cost, allowed) {
+                return self.refuse(receipt, allowed.1);
             }
         }
         // Most Sinks have one topic: it need not be looked up.
@@ -153,7 +169,9 @@ impl Core {
             }
         }
         loop {
-            let Some((topic, too_many)) = self.topic(topic, of_a_source) else { return self.refuse(receipt) };
+            let Some((topic, too_many)) = self.topic(topic, of_a_source) else {
+                return self.refuse(receipt, Full::Limit);
+            };
             match self.store_in(&topic, record, receipt) {
                 Ok(_) if beyond || too_many => return Appended::StoredBeyond,
                 Ok(appended) => return appended,
@@ -163,14 +181,14 @@ impl Core {
     }
 
     /// Takes no record: there is no room, or the Sink is gone.
-    fn refuse(&self, receipt: Option<Receipt>) -> Appended {
+    fn refuse(&self, receipt: Option<Receipt>, full: Full) -> Appended {
         let mut settled = self.settled.lock();
         settled.matched += 1;
         let outcome = if self.is_closed() {
             settled.sink_deleted += 1;
             Outcome::Unavailable
         } else {
-            settled.queue_full += 1;
+            settled.count_full(full);
             Outcome::QuotaExceeded
         };
         if let Some(receipt) = receipt {

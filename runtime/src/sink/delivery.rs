@@ -85,6 +85,7 @@ impl Core {
         }
         answers.clear();
         drop(settling);
+        self.give_memory_back();
         if self.any_stalled.load(Ordering::Acquire) {
             self.pump_stalled();
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::topic::{Partition, Topic};
-use crate::buffer::PartitionLog;
+use crate::buffer::{Full, PartitionLog};
 
 /// Making the heap may take one part in this of the time.
 const SHARE: u32 = 10;
@@ -71,10 +71,27 @@ impl Ord for Candidate {
 }
 
 impl Core {
-    /// Drops the oldest queued records of the Sink until another of this `cost` is within the limit. `false` when what is
-    /// left is in flight. No lock of a topic or a log may be held.
-    pub(super) fn make_room(&self, cost: u64) -> bool {
+    /// Bytes that the Sink may hold so that another of this `cost` can be taken, and what stands in the way of more.
+    ///
+    /// The memory of the process has to hold what is in flight twice: Kafka's client copies it.
+    pub(super) fn allowed(&self, cost: u64) -> (u64, Full) {
         let total = self.bounds.total.load(Ordering::Relaxed);
+        let copied = self.bounds.copied.load(Ordering::Relaxed);
+        let wanted = self.bytes() + cost;
+        let covered = self.memory.cover(wanted + wanted.min(copied));
+        let within = if covered / 2 >= copied { covered - copied } else { covered / 2 };
+        if within < total { (within, Full::Memory) } else { (total, Full::Limit) }
+    }
+
+    /// Gives back memory that the Sink does not need any more.
+    pub(super) fn give_memory_back(&self) {
+        let held = self.bytes();
+        self.memory.shrink(held + held.min(self.bounds.copied.load(Ordering::Relaxed)));
+    }
+
+    /// Drops the oldest queued records of the Sink until another of this `cost` is within what is `allowed`. `false` when
+    /// what is left is in flight. No lock of a topic or a log may be held.
+    pub(super) fn make_room(&self, cost: u64, (total, full): (u64, Full)) -> bool {
         if cost > total {
             return false;
         }
@@ -89,7 +106,7 @@ impl Core {
             }
             let Some(Reverse(Candidate { log, .. })) = oldest.heap.pop() else { return false };
             let next = oldest.heap.peek().map_or(u64::MAX, |Reverse(next)| next.age);
-            let left = log.with(|log| self.drop_from(log, excess, next));
+            let left = log.with(|log| self.drop_from(log, excess, next, full));
             if let Some(age) = left {
                 oldest.heap.push(Reverse(Candidate { age, log }));
             }
@@ -97,10 +114,10 @@ impl Core {
     }
 
     /// Drops queued records that are no younger than `until`, up to so many bytes. Gives the age of the oldest one left.
-    fn drop_from(&self, log: &mut PartitionLog, bytes: u64, until: u64) -> Option<u64> {
+    fn drop_from(&self, log: &mut PartitionLog, bytes: u64, until: u64, full: Full) -> Option<u64> {
         let before = log.bytes();
         while before - log.bytes() < bytes && log.oldest().is_some_and(|age| age <= until) {
-            log.drop_oldest();
+            log.drop_oldest(full);
         }
         self.account(before, log);
         log.oldest()

@@ -88,7 +88,7 @@ async fn records_wait_for_their_topic_and_arrive_in_order() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("later", 1, 1).unwrap();
     cluster.topic_error("later", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start(&plan("later", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("later", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     let mut window = Window::for_publisher();
     for number in 0..100 {
         let stored = window.track(Instant::now(), number, |tracker| {
@@ -117,7 +117,7 @@ async fn the_memory_of_a_burst_is_given_back() {
     cluster.create_topic("t", 2, 1).unwrap();
     let mut plan = plan("t", &cluster);
     plan.partition_count_refresh_interval = isthmus_api::duration::Duration::from_millis(200);
-    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default()), &Budget::unlimited()).unwrap();
     for number in 0..10_000 {
         sink.core.store("t", record(&(number % 10).to_string(), &number.to_string()), None);
     }
@@ -137,7 +137,7 @@ async fn the_memory_of_a_burst_is_given_back() {
 async fn a_broken_producer_is_replaced_and_nothing_is_lost() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 2, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     sink.core.store("t", record("k", "first"), None);
     until("the first is delivered", || sink.snapshot().success == 1).await;
     cluster
@@ -156,7 +156,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
     cluster.create_topic("t", 1, 1).unwrap();
     let mut plan = plan("t", &cluster);
     plan.max_batch_bytes = isthmus_api::size::Size::from_bytes(1024);
-    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let mut window = Window::for_publisher();
@@ -178,7 +178,7 @@ async fn a_record_too_large_fails_and_the_next_ones_flow() {
 async fn a_batch_too_large_is_made_smaller_and_sent_again() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2]);
     for number in 0..500 {
@@ -199,7 +199,7 @@ async fn a_refused_batch_is_no_refused_record() {
         let mut plan = plan("t", &cluster);
         plan.idempotence = idempotence;
         plan.linger = isthmus_api::duration::Duration::from_millis(100);
-        let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+        let sink = Sink::start(&plan, Ok(Security::default()), &Budget::unlimited()).unwrap();
         until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
         for error in [
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
@@ -231,7 +231,7 @@ async fn a_refused_batch_is_no_refused_record() {
 async fn a_topic_that_kafka_does_not_let_write_to_keeps_its_records_and_says_so() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     // It may be described: only the producing is refused.
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]);
@@ -251,7 +251,7 @@ async fn a_topic_that_a_record_chose_and_may_not_have_fails_that_record_only() {
     cluster.create_topic("t", 1, 1).unwrap();
     cluster.topic_error("secret", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
     cluster.topic_error("odd", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION).unwrap();
-    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     let mut window = Window::for_publisher();
     for topic in ["secret", "odd", "t"] {
         window
@@ -282,7 +282,7 @@ async fn other_settings_do_not_wait_for_what_is_asked_with_the_present_ones() {
     let mut wrong = plan("${topic}", &cluster);
     wrong.kafka.bootstrap_servers = vec![silent.local_addr().unwrap().to_string()];
     wrong.kafka.metadata_request_timeout = isthmus_api::duration::Duration::from_secs(10);
-    let sink = Sink::start(&wrong, Ok(Security::default())).unwrap();
+    let sink = Sink::start(&wrong, Ok(Security::default()), &Budget::unlimited()).unwrap();
     for number in 0..50 {
         sink.core.store(&format!("t{number}"), record("k", "v"), None);
     }
@@ -300,7 +300,7 @@ async fn other_settings_do_not_wait_for_what_is_asked_with_the_present_ones() {
 async fn a_partition_is_listed_as_stalled_once() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 2, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     let partitions = [0, 1].map(|slot| sink.core.partition(slot).unwrap());
     for _ in 0..1000 {
@@ -320,7 +320,7 @@ async fn a_partition_is_listed_as_stalled_once() {
 async fn the_buffer_outlives_an_outage_and_its_figures_add_up() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 3, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     for number in 0..5000 {
@@ -341,7 +341,7 @@ async fn changed_settings_replace_the_producer_and_keep_the_records() {
     let new = MockCluster::new(1).unwrap();
     old.create_topic("t", 1, 1).unwrap();
     new.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &old), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &old), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     old.broker_down(1).unwrap();
     for number in 0..100 {
@@ -357,7 +357,7 @@ async fn changed_settings_replace_the_producer_and_keep_the_records() {
 async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
@@ -379,7 +379,8 @@ async fn what_waits_for_a_secret_is_not_waited_for_when_draining() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
     let place = isthmus_plan::document::SecretKey::new("kafka-user", "password");
-    let sink = Sink::start(&plan("t", &cluster), Err(SecretError::new(&place, "is not there"))).unwrap();
+    let sink =
+        Sink::start(&plan("t", &cluster), Err(SecretError::new(&place, "is not there")), &Budget::unlimited()).unwrap();
     assert_eq!(sink.core.store("t", record("k", "v"), None), Appended::Stored);
     assert_eq!(sink.is_cut_off().unwrap().secret, "kafka-user");
     let drained = tokio::time::timeout(Duration::from_secs(20), sink.drain(Instant::now() + Duration::from_secs(300)));
@@ -394,7 +395,7 @@ async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     for name in &names {
         cluster.create_topic(name, 1, 1).unwrap();
     }
-    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     sink.core.bounds.topics.store(10, std::sync::atomic::Ordering::Relaxed);
     for (count, name) in names.iter().enumerate() {
         assert_eq!(sink.core.store(name, record("k", "v"), None), Appended::Stored);
@@ -430,6 +431,37 @@ fn waiting(sink: &Sink, topic: &str) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sink_stays_within_the_memory_of_the_process_and_gives_it_back() {
+    const MIB: u64 = 1 << 20;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    cluster.topic_error("t", RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
+    let budget = Budget::new(Some(64 * MIB));
+    let usable = budget.usage().usable.unwrap();
+    let mut plan = plan("t", &cluster);
+    plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(1024 * MIB);
+    plan.buffer.per_partition_limit = plan.buffer.total_limit;
+    let sink = Sink::start(&plan, Ok(Security::default()), &budget).unwrap();
+    let value = "v".repeat(10_000);
+    for _ in 0..usable / 10_000 * 2 {
+        assert_eq!(sink.core.store("t", record("k", &value), None), Appended::Stored, "the oldest goes instead");
+        assert!(budget.usage().granted <= usable && adds_up(&sink.snapshot()));
+    }
+    let snapshot = sink.snapshot();
+    let by_memory = snapshot.dropped_by.iter().find(|(reason, _)| *reason == "memory").unwrap().1;
+    assert!(by_memory > 0 && by_memory == snapshot.dropped, "{snapshot:?}");
+    assert!(snapshot.buffered_bytes > usable / 2 && budget.usage().under_pressure, "{snapshot:?}");
+    let huge = "v".repeat(usable as usize);
+    assert_eq!(sink.core.store("t", record("k", &huge), None), Appended::Refused);
+    assert_eq!(sink.snapshot().queuing, snapshot.queuing, "what never fits drops nobody");
+    cluster.topic_error("t", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    until("all is delivered", || sink.snapshot().queuing + sink.snapshot().inflight == 0).await;
+    until("the memory is given back", || budget.usage().granted == 0).await;
+    assert!(!budget.usage().under_pressure);
+    sink.drain(Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_sink_drops_its_oldest_record_wherever_it_is() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 2, 1).unwrap();
@@ -440,7 +472,7 @@ async fn a_full_sink_drops_its_oldest_record_wherever_it_is() {
     let mut plan = plan("${topic}", &cluster);
     let cost = record("k", "00000").cost();
     plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(1000 * cost);
-    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default()), &Budget::unlimited()).unwrap();
     for number in 0..1500_u32 {
         let stored = sink.core.store(&stuck[number as usize % 4], record("k", &format!("{number:5}")), None);
         assert_eq!(stored, Appended::Stored);
@@ -475,7 +507,7 @@ async fn what_is_in_flight_is_not_dropped_for_room() {
     let mut plan = plan("t", &cluster);
     let cost = record("00000", "00000").cost();
     plan.buffer.total_limit = isthmus_api::size::Size::from_bytes(100 * cost);
-    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut refused = 0;
@@ -505,7 +537,7 @@ fn row() -> isthmus_rules::Row {
 async fn async_mode_acknowledges_devices_from_the_buffer_and_sources_from_kafka() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("t", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let (mut device, mut source) = (Window::for_publisher(), Window::for_source());
@@ -532,7 +564,7 @@ async fn sync_mode_gives_up_on_time_and_the_record_still_arrives() {
     let mut plan = plan("t", &cluster);
     plan.request_mode = RequestMode::Sync;
     plan.sync_timeout = isthmus_api::duration::Duration::from_millis(200);
-    let sink = Sink::start(&plan, Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan, Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;
     cluster.broker_down(1).unwrap();
     let mut window = Window::for_publisher();
@@ -550,7 +582,7 @@ async fn a_topic_that_a_record_chose_and_that_does_not_exist_fails_that_record_o
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
     cluster.topic_error("gone", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("${topic}", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     let mut window = Window::for_publisher();
     for topic in ["gone", "t"] {
         window
@@ -569,7 +601,7 @@ async fn a_topic_that_was_edited_away_no_longer_takes_the_link_down() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("right", 1, 1).unwrap();
     cluster.topic_error("typo", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let sink = Sink::start(&plan("typo", &cluster), Ok(Security::default())).unwrap();
+    let sink = Sink::start(&plan("typo", &cluster), Ok(Security::default()), &Budget::unlimited()).unwrap();
     until("the typo is reported", || sink.snapshot().link.reason == "TopicNotFound").await;
     sink.reconfigure(&plan("right", &cluster), Ok(Security::default())).unwrap();
     until("connected", || sink.snapshot().link.state == LinkState::Connected).await;

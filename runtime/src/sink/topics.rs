@@ -20,6 +20,13 @@ pub(super) struct Slots {
     free: Vec<u32>,
 }
 
+impl Slots {
+    /// Partitions there are.
+    pub(super) fn len(&self) -> usize {
+        self.partitions.len() - self.free.len()
+    }
+}
+
 impl Core {
     /// Makes a fixed topic known before its first record, so that its state is known too.
     pub(super) fn prepare(&self, fixed: Option<&ByteString>) {
@@ -104,6 +111,8 @@ impl Core {
             slots.partitions[partition.slot as usize] = None;
             slots.free.push(partition.slot);
         }
+        drop(slots);
+        self.count_copies();
         *self.settled.lock() += totals.counters;
         true
     }
@@ -159,6 +168,7 @@ impl Core {
             state.partitions.push(partition);
         }
         drop(slots);
+        self.count_copies();
         if state.partitions.is_empty() {
             return;
         }
