@@ -18,6 +18,8 @@ pub mod kind {
     pub const CONNECTED: &str = "Connected";
     /// Devices can connect.
     pub const AVAILABLE: &str = "Available";
+    /// A pod has nearly all of its memory, and drops or refuses.
+    pub const MEMORY_PRESSURE: &str = "MemoryPressure";
     /// The summary.
     pub const READY: &str = "Ready";
 }
@@ -82,6 +84,10 @@ reasons! {
     APPLY_FAILED = "ApplyFailed";
     /// The Bridge is suspended: the operator leaves its pods alone.
     SUSPENDED = "Suspended";
+    /// Every ready pod has memory left.
+    MEMORY_SUFFICIENT = "MemorySufficient";
+    /// A pod has nearly all of the memory that it may have: its Sinks and subscribers' queues drop or refuse.
+    MEMORY_NEAR_LIMIT = "MemoryNearLimit";
     /// The link to Kafka is up on every ready pod.
     CONNECTED = "Connected";
     /// No Sink or Source uses the Connector, so nobody tried.

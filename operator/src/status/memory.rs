@@ -3,6 +3,9 @@
 use isthmus_api::{Bridge, Quantity, size::Size};
 use isthmus_plan::Plan;
 
+use super::pods::Answer;
+use crate::condition::{Verdict, reason};
+
 /// What a pod needs besides its buffers, for some thousand devices.
 pub const REST: Size = Size::from_bytes(128 << 20);
 
@@ -26,6 +29,26 @@ pub fn warning(plan: &Plan, limit: u64) -> Option<String> {
             Size::from_bytes(needed),
         )
     })
+}
+
+/// Whether a ready pod has nearly all of its memory.
+pub fn pressure(answers: &[Answer]) -> Verdict {
+    let mut reports = answers.iter().filter_map(|answer| Some((&answer.pod, answer.report.as_ref().ok()?))).peekable();
+    if reports.peek().is_none() {
+        return Verdict::unknown(reason::NO_READY_PODS, "No ready pod tells how much memory it has left.");
+    }
+    match reports.find(|(_, report)| report.memory.under_pressure) {
+        Some((pod, report)) => {
+            let limit = report.memory.limit.map(|limit| format!(" of {}", Size::from_bytes(limit))).unwrap_or_default();
+            Verdict::yes(
+                reason::MEMORY_NEAR_LIMIT,
+                format!(
+                    "The pod `{pod}` has granted nearly all of its memory{limit}: its Sinks drop their oldest records, subscribers' queues their oldest messages. Look why Kafka or subscribers are slow, raise spec.resources.limits.memory, or lower spec.buffer.totalLimit of Sinks."
+                ),
+            )
+        }
+        None => Verdict::no(reason::MEMORY_SUFFICIENT, "Every ready pod has memory left."),
+    }
 }
 
 /// The number of a quantity: decimal, with a unit of Kubernetes or an exponent.
@@ -58,6 +81,29 @@ mod tests {
 
     use super::*;
     use crate::fixtures;
+    use crate::status::report::{Memory, Report};
+
+    #[test]
+    fn one_pod_under_pressure_is_named() {
+        let pod = |name: &str, report| Answer { pod: name.to_owned(), report };
+        let calm = Ok(Report::default());
+        let pressed =
+            Ok(Report { memory: Memory { limit: Some(128 << 20), under_pressure: true }, ..Report::default() });
+        let silent = Err("no answer within 2 s".to_owned());
+        assert_eq!(pressure(&[]).reason, reason::NO_READY_PODS);
+        assert_eq!(pressure(&[pod("a", silent.clone())]).reason, reason::NO_READY_PODS);
+        assert_eq!(pressure(&[pod("a", silent), pod("b", calm.clone())]).reason, reason::MEMORY_SUFFICIENT);
+        let verdict = pressure(&[pod("a", calm), pod("b", pressed)]);
+        assert_eq!(verdict.reason, reason::MEMORY_NEAR_LIMIT);
+        assert!(verdict.is_true() && verdict.message.contains("`b`") && verdict.message.contains("of 128Mi"));
+    }
+
+    #[test]
+    fn a_pod_of_a_version_before_has_memory() {
+        let report: Report = serde_json::from_str(r#"{"revision":"a"}"#).unwrap();
+        let answer = Answer { pod: "a".to_owned(), report: Ok(report) };
+        assert_eq!(pressure(&[answer]).reason, reason::MEMORY_SUFFICIENT);
+    }
 
     #[test]
     fn quantities_are_numbers_with_units_or_exponents() {

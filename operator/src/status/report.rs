@@ -13,6 +13,8 @@ pub struct Report {
     pub revision: String,
     /// Why the newest plan is not in force.
     pub rejected: Option<Rejected>,
+    /// Memory of the process.
+    pub memory: Memory,
     /// MQTT side.
     pub mqtt: Mqtt,
     /// Sinks.
@@ -40,6 +42,16 @@ impl Rejected {
     pub fn waits_for_successor(&self) -> bool {
         self.reason == "SecretNotMounted"
     }
+}
+
+/// Memory of the process.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// Bytes that it may have.
+    pub limit: Option<u64>,
+    /// Buffers and queues drop or refuse for want of it.
+    pub under_pressure: bool,
 }
 
 /// MQTT side.

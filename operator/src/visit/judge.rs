@@ -52,7 +52,7 @@ impl Judgement<'_> {
                 report.sinks.iter().map(|sink| &sink.link).chain(report.sources.iter().map(|source| &source.link));
             links.into_iter().any(|link| link.state != "Connected")
         });
-        !self.running(Part::Whole).is_true() || disconnected
+        !self.running(Part::Whole).is_true() || disconnected || memory::pressure(self.answers).is_true()
     }
 
     /// Whether the ready pods run a part of the plan as it is now.
@@ -129,6 +129,7 @@ impl Judgement<'_> {
             (kind::RESOLVED_REFS, diagnosis.resolved.clone()),
             (kind::PROGRAMMED, programmed),
             (kind::AVAILABLE, available),
+            (kind::MEMORY_PRESSURE, memory::pressure(self.answers)),
             (kind::READY, ready),
         ]
     }

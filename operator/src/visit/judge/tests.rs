@@ -129,7 +129,7 @@ fn every_kind_has_all_its_conditions_from_the_first_visit() {
         let diagnosis = good();
         assert_eq!(
             kinds(judgement.bridge(&diagnosis)),
-            ["Accepted", "ResolvedRefs", "Programmed", "Available", "Ready"]
+            ["Accepted", "ResolvedRefs", "Programmed", "Available", "MemoryPressure", "Ready"]
         );
         let link = ["Accepted", "ResolvedRefs", "Programmed", "Connected", "Ready"];
         assert_eq!(kinds(judgement.connector("kafka", &[], &diagnosis)), link);
