@@ -137,7 +137,7 @@ impl Server {
             .with("offsetReset", "Earliest")
             .and("topicMapping", mapping);
         // A subscriber at QoS 0 that is slower than Kafka would lose what its queue does not hold.
-        let bridge = manifest::bridge().with("mqtt.maxQueuedMessages", 1_000_000);
+        let bridge = manifest::bridge().with("mqtt.maxQueuedMessages", 1_000_000).with("mqtt.maxQueuedBytes", "1Gi");
         let server = Self::product(Under::NOTHING, bridge, &[connector(kafka), source], false)?;
         if let Kept::Isthmus { isthmus, .. } = &server.kept {
             isthmus.wait_for_state("sources", "commands", "Connected")?;

@@ -182,9 +182,18 @@ pub struct Mqtt {
     /// pauses at the same figure.
     #[schemars(range(min = 1, max = 65535))]
     pub receive_maximum: u16,
-    /// Messages that wait for one slow subscriber. Further ones are dropped and counted.
+    /// Messages that wait for one slow subscriber. Further ones are dropped, QoS 0 before QoS 1 and the oldest before
+    /// newer ones, and counted (`isthmus_mqtt_delivery_dropped_total`, reason `queue_full`).
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_queued_messages: u32,
+    /// Bytes of the messages that wait for one slow subscriber, some 100 more for each counted. Beyond it they are dropped
+    /// as beyond `maxQueuedMessages`. A message that is larger than this waits alone.
+    #[schemars(transform = between_sizes("64Ki", "1Gi"))]
+    pub max_queued_bytes: Size,
+    /// Subscriptions a device may hold. One more is refused (5.0: reason 0x97, 3.1.1: return code 0x80) and counted
+    /// (`isthmus_mqtt_subscriptions_refused_total`, reason `limit`).
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_subscriptions: u32,
     /// Longest keep alive a device may ask for. A device that asks for more, or for none, gets this one (5.0) or is
     /// held to it (3.1.1).
     #[schemars(transform = between_durations("1s", "65535s"))]
@@ -201,6 +210,8 @@ impl Default for Mqtt {
             max_connections: 100_000,
             receive_maximum: 100,
             max_queued_messages: 1_000,
+            max_queued_bytes: Size::from_bytes(16 * 1024 * 1024),
+            max_subscriptions: 1_000,
             max_keep_alive: Duration::from_secs(600),
             max_topic_levels: 16,
         }

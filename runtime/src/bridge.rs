@@ -29,7 +29,7 @@ use crate::ingress::Ingress;
 use crate::kafka::client::Trouble;
 use crate::kafka::security::{Secured, Security};
 use crate::memory::{self, Budget};
-use crate::mqtt::counters::{Dropped, Ending, Refusal};
+use crate::mqtt::counters::{Dropped, Ending, Refusal, RefusedSubscription};
 use crate::mqtt::{BindError, Broker, Settings, Subscriptions, Users};
 use crate::rule::table::RuleTable;
 use crate::secrets::{SecretError, Secrets, Values};
@@ -164,7 +164,8 @@ impl Bridge {
         let values = options.secrets.read(&plan.secrets());
         let subscriptions = Arc::new(Subscriptions::new());
         let ingress = Arc::new(Ingress::new(Arc::clone(&subscriptions)));
-        let broker = Broker::start(settings(&plan, &values)?, subscriptions, Arc::clone(&ingress) as Arc<_>);
+        let broker =
+            Broker::start(settings(&plan, &values, &options.memory)?, subscriptions, Arc::clone(&ingress) as Arc<_>);
         let nothing = Plan {
             revision: String::new(),
             bridge: document::Bridge { listeners: Vec::new(), ..plan.bridge.clone() },
@@ -284,7 +285,7 @@ impl Bridge {
 
     /// Everything about a new plan that can fail, without touching what runs.
     fn prepare(&self, plan: &Plan, diff: &Diff, values: &Values) -> Result<Prepared, ApplyError> {
-        let settings = settings(plan, values)?;
+        let settings = settings(plan, values, &self.options.memory)?;
         let running = self.running.read();
         let links = links(plan, values, &running.links)?;
         let wanted = listeners::wanted(&plan.bridge.listeners, &self.options, values)?;
@@ -502,7 +503,7 @@ fn links(plan: &Plan, values: &Values, before: &Links) -> Result<Links, SecretEr
 }
 
 /// The MQTT settings of a plan, with the users of its Secret.
-fn settings(plan: &Plan, values: &Values) -> Result<Settings, SecretError> {
+fn settings(plan: &Plan, values: &Values, memory: &Arc<Budget>) -> Result<Settings, SecretError> {
     let mqtt = &plan.bridge.mqtt;
     let users = match &plan.bridge.authentication.users {
         None => None,
@@ -519,6 +520,9 @@ fn settings(plan: &Plan, values: &Values) -> Result<Settings, SecretError> {
         max_connections: mqtt.max_connections as usize,
         receive_maximum: mqtt.receive_maximum,
         max_queued_messages: mqtt.max_queued_messages as usize,
+        max_queued_bytes: mqtt.max_queued_bytes.bytes() as usize,
+        max_subscriptions: mqtt.max_subscriptions as usize,
+        memory: Arc::clone(memory),
         max_keep_alive: (mqtt.max_keep_alive.as_millis() / 1000) as u16,
         max_topic_levels: mqtt.max_topic_levels as usize,
         anonymous: plan.bridge.authentication.anonymous,
@@ -571,6 +575,10 @@ fn mqtt(counters: &crate::mqtt::counters::Snapshot) -> status::Mqtt {
             &counters.deliveries_dropped,
         ),
         subscriptions: counters.subscriptions,
+        subscriptions_refused: labelled(
+            RefusedSubscription::ALL.iter().map(|reason| reason.label()).collect(),
+            &counters.subscriptions_refused,
+        ),
         malformed: malformed.iter().sum(),
         bytes: [counters.bytes_received, counters.bytes_sent],
     }

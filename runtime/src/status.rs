@@ -108,6 +108,8 @@ pub struct Mqtt {
     pub delivery_dropped: Vec<(&'static str, u64)>,
     /// Subscriptions held now.
     pub subscriptions: u64,
+    /// Subscriptions refused, by reason.
+    pub subscriptions_refused: Vec<(&'static str, u64)>,
     /// Connections closed because of a packet that breaks the protocol.
     pub malformed: u64,
     /// Bytes read from and written to clients.

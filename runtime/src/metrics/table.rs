@@ -115,6 +115,16 @@ pub const METRICS: &[Metric] = &[
         },
     ),
     of_mqtt!(Gauge "isthmus_mqtt_subscriptions" "subscriptions" |mqtt| mqtt.subscriptions, "Subscriptions held now"),
+    metric(
+        Counter,
+        "isthmus_mqtt_subscriptions_refused",
+        &["reason"],
+        "subscriptions",
+        "Subscriptions refused, by reason",
+        |figures, emit| {
+            by_reason(&figures.snapshot.mqtt.subscriptions_refused, emit);
+        },
+    ),
     of_mqtt!(Counter "isthmus_mqtt_malformed" "connections" |mqtt| mqtt.malformed, "Connections closed because of a packet that breaks the protocol"),
     of_mqtt!(Counter "isthmus_mqtt_received_bytes" "bytes" |mqtt| mqtt.bytes[0], "Bytes read from clients"),
     of_mqtt!(Counter "isthmus_mqtt_sent_bytes" "bytes" |mqtt| mqtt.bytes[1], "Bytes written to clients"),

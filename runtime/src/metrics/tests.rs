@@ -27,6 +27,7 @@ fn full() -> Snapshot {
             refused: vec![("not_authorized", 2)],
             received: [5, 7],
             delivery_dropped: vec![("queue_full", 4)],
+            subscriptions_refused: vec![("limit", 6)],
             bytes: [100, 200],
             ..Mqtt::default()
         },

@@ -140,7 +140,8 @@ impl Drop for Broker {
     }
 }
 
-/// Ends the sessions of clients that were silent for too long: one timer for all of them.
+/// Ends the sessions of clients that were silent for too long, and takes back memory that queues do not need any more: one
+/// timer for all of them.
 async fn sweep(broker: std::sync::Weak<Broker>, stop: CancellationToken) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -148,6 +149,7 @@ async fn sweep(broker: std::sync::Weak<Broker>, stop: CancellationToken) {
         let Some(broker) = broker.upgrade() else { break };
         let now = broker.clock(Instant::now());
         broker.registry.for_each(|session| {
+            session.give_back();
             if session.is_silent(now) {
                 session.request_end(End::KeepAlive);
             }

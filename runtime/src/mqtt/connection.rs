@@ -332,8 +332,9 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         let publisher = Arc::new(Publisher { client_id: "a".into(), username: None, peer: None });
+        let settings = Arc::new(Settings { max_queued_messages: queued, ..Settings::default() });
         let admission = Admission {
-            session: Arc::new(Session::new(0, codec::Version::V311, publisher, 0, queued, 0)),
+            session: Arc::new(Session::new(0, codec::Version::V311, publisher, 0, settings, 0)),
             will: None,
             inflight_limit: 1,
             maximum_packet_size: None,

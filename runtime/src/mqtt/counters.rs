@@ -95,10 +95,24 @@ labels! {
 }
 
 labels! {
+    /// Why a subscription was refused.
+    RefusedSubscription {
+        /// Shared subscriptions are not offered.
+        Shared = "shared",
+        /// The filter is not valid, or has too many levels.
+        Filter = "filter",
+        /// The client has as many as `maxSubscriptions`.
+        Limit = "limit",
+    }
+}
+
+labels! {
     /// Why a delivery did not reach its subscriber.
     Dropped {
-        /// The client's queue was full.
+        /// The client's queue was full, in number or in bytes.
         QueueFull = "queue_full",
+        /// The process has no memory left for the client's queue.
+        Memory = "memory",
         /// The message expired in the queue.
         Expired = "expired",
         /// Larger than the client's Maximum Packet Size, or than MQTT can say.
@@ -130,6 +144,7 @@ pub struct Counters {
     pub(super) publishes: [Counter; 2],
     pub(super) publishes_refused: [Counter; Refused::ALL.len()],
     pub(super) acknowledged: [Counter; 5],
+    pub(super) subscriptions_refused: [Counter; RefusedSubscription::ALL.len()],
     pub(super) deliveries: [Counter; 2],
     pub(super) deliveries_dropped: [Counter; Dropped::ALL.len()],
     pub(super) bytes_received: Counter,
@@ -155,6 +170,8 @@ pub struct Snapshot {
     pub publishes_refused: [u64; Refused::ALL.len()],
     /// QoS 1 publications that were routed and settled, by [`Outcome`] in its order; see [`outcome_label`].
     pub acknowledged: [u64; 5],
+    /// Subscriptions refused, by [`RefusedSubscription`].
+    pub subscriptions_refused: [u64; RefusedSubscription::ALL.len()],
     /// PUBLISH packets sent, by QoS.
     pub deliveries: [u64; 2],
     /// Deliveries that did not reach their subscriber, by [`Dropped`].
@@ -189,6 +206,7 @@ impl Counters {
             publishes: self.publishes.each_ref().map(Counter::get),
             publishes_refused: self.publishes_refused.each_ref().map(Counter::get),
             acknowledged: self.acknowledged.each_ref().map(Counter::get),
+            subscriptions_refused: self.subscriptions_refused.each_ref().map(Counter::get),
             deliveries: self.deliveries.each_ref().map(Counter::get),
             deliveries_dropped: self.deliveries_dropped.each_ref().map(Counter::get),
             bytes_received: self.bytes_received.get(),

@@ -92,7 +92,7 @@ mod tests {
 
     fn session(number: u32, client_id: &str) -> Arc<Session> {
         let publisher = Publisher { client_id: client_id.into(), username: None, peer: None };
-        Arc::new(Session::new(number, Version::V5, Arc::new(publisher), 0, 1, 0))
+        Arc::new(Session::new(number, Version::V5, Arc::new(publisher), 0, Arc::default(), 0))
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! Owns the outbox between publishers (any thread) and the connection's task, and the wish of others that
 //! the session ends. Packet identifiers, the socket and the protocol belong to `connection`.
-//! A session lives exactly as long as its connection.
+//! A session lives exactly as long as its connection. What is dropped when too much waits is told in [`queue`].
+
+mod queue;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,13 +14,12 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::codec::{Frame, Version};
-use super::counters::{Counters, Dropped};
+use super::counters::Counters;
+use super::settings::Settings;
 use crate::message::{Publisher, QoS};
 use crate::receipt::{Outcome, Receipt};
 use crate::wake::Wake;
-
-/// A queue's memory is given back when it runs empty and once held more than this.
-const KEPT_CAPACITY: usize = 64;
+use queue::{Evicted, Queue};
 
 /// Somebody other than the client wants the session to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +41,13 @@ pub(super) struct Session {
     pub(super) publisher: Arc<Publisher>,
     /// Silence allowed, milliseconds; 0 = any.
     silence_allowed: u32,
-    max_queued: usize,
+    settings: Arc<Settings>,
     /// Milliseconds of the broker's clock, wrapping.
     last_heard: AtomicU32,
     /// The server itself does not read from the client now, so its silence means nothing.
     not_listening: AtomicBool,
+    /// The queue has memory of the process that it may not need any more.
+    borrowing: AtomicBool,
     outbox: Mutex<Outbox>,
     /// Wakes the connection's task: deliveries are queued or an end is wished.
     pub(super) wake: Wake,
@@ -52,9 +55,7 @@ pub(super) struct Session {
 
 #[derive(Debug, Default)]
 struct Outbox {
-    queue: VecDeque<Delivery>,
-    /// QoS 0 deliveries in `queue`.
-    at_most_once: usize,
+    queue: Queue,
     /// The task found the queue empty and wants to be woken by the next delivery.
     waiting: bool,
     closed: bool,
@@ -122,7 +123,7 @@ impl Drop for DeliveryReceipt {
 pub(super) enum Enqueued {
     /// It waits to be sent.
     Queued,
-    /// The queue is full and it was the one to drop.
+    /// There is no room and it was the one to drop.
     Dropped,
     /// The session has ended.
     Closed,
@@ -134,7 +135,7 @@ impl Session {
         version: Version,
         publisher: Arc<Publisher>,
         keep_alive: u16,
-        max_queued: usize,
+        settings: Arc<Settings>,
         now: u32,
     ) -> Self {
         Self {
@@ -142,9 +143,10 @@ impl Session {
             version,
             publisher,
             silence_allowed: u32::from(keep_alive) * 1500,
-            max_queued: max_queued.max(1),
+            settings,
             last_heard: AtomicU32::new(now),
             not_listening: AtomicBool::new(false),
+            borrowing: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { waiting: true, ..Outbox::default() }),
             wake: Wake::default(),
         }
@@ -171,26 +173,23 @@ impl Session {
             && now.wrapping_sub(self.last_heard.load(Ordering::Relaxed)).cast_signed() > self.silence_allowed.cast_signed()
     }
 
-    /// Queues a delivery. A full queue drops QoS 0 before QoS 1, and the oldest QoS 1 before a new one.
+    /// Queues a delivery, or drops it, or others for it, when there is no room.
     pub(super) fn enqueue(&self, frame: &Arc<Frame>, receipt: Option<Receipt>, counters: &Counters) -> Enqueued {
+        // Declared before the guard: what is dropped resolves its receipt after the lock is released.
         let receipt = DeliveryReceipt::from(receipt);
-        let qos = frame.qos();
-        // Declared before the guard: what is evicted resolves its receipt after the lock is released.
-        let evicted;
+        let mut evicted = Evicted::default();
         let mut outbox = self.outbox.lock();
         if outbox.closed {
             return Enqueued::Closed;
         }
-        if outbox.queue.len() >= self.max_queued {
-            counters.dropped(Dropped::QueueFull, 1);
-            if qos == QoS::AtMostOnce {
-                return Enqueued::Dropped;
-            }
-            evicted = outbox.evict();
-            debug_assert!(evicted.is_some(), "a full queue has an oldest delivery");
+        let room = outbox.queue.make_room(frame, &self.settings, &mut evicted, counters);
+        if outbox.queue.borrows() {
+            self.borrowing.store(true, Ordering::Relaxed);
         }
-        outbox.at_most_once += usize::from(qos == QoS::AtMostOnce);
-        outbox.queue.push_back(Delivery { frame: Arc::clone(frame), receipt });
+        if !room {
+            return Enqueued::Dropped;
+        }
+        outbox.queue.push(Delivery { frame: Arc::clone(frame), receipt });
         if std::mem::take(&mut outbox.waiting) {
             drop(outbox);
             self.wake.call();
@@ -210,14 +209,14 @@ impl Session {
         let mut outbox = self.outbox.lock();
         let mut taken = 0;
         while into.len() < limit && taken < bytes {
-            match outbox.queue.front().map(|delivery| delivery.frame.qos()) {
-                Some(QoS::AtMostOnce) => outbox.at_most_once -= 1,
+            match outbox.queue.front().map(|frame| frame.qos()) {
+                Some(QoS::AtMostOnce) => {}
                 Some(QoS::AtLeastOnce) if at_least_once > 0 => at_least_once -= 1,
                 // Nothing overtakes a delivery that waits for the client's acknowledgements.
                 Some(QoS::AtLeastOnce) => return false,
                 None => break,
             }
-            if let Some(delivery) = outbox.queue.pop_front() {
+            if let Some(delivery) = outbox.queue.pop() {
                 taken += delivery.frame.size();
                 into.push(delivery);
             }
@@ -225,11 +224,18 @@ impl Session {
         let empty = outbox.queue.is_empty();
         if empty {
             outbox.waiting = true;
-            if outbox.queue.capacity() > KEPT_CAPACITY {
-                outbox.queue = VecDeque::new();
-            }
+            outbox.queue.ran_empty();
         }
         empty
+    }
+
+    /// Gives memory of the process back that the queue does not need any more; called now and then, not per message.
+    pub(super) fn give_back(&self) {
+        if self.borrowing.load(Ordering::Relaxed) {
+            let mut outbox = self.outbox.lock();
+            let borrows = outbox.queue.give_back();
+            self.borrowing.store(borrows, Ordering::Relaxed);
+        }
     }
 
     /// Asks the connection's task to end the session; the first wish counts.
@@ -269,18 +275,7 @@ impl Session {
     pub(super) fn close(&self) -> VecDeque<Delivery> {
         let mut outbox = self.outbox.lock();
         outbox.closed = true;
-        std::mem::take(&mut outbox.queue)
-    }
-}
-
-impl Outbox {
-    fn evict(&mut self) -> Option<Delivery> {
-        if self.at_most_once == 0 {
-            return self.queue.pop_front();
-        }
-        let oldest = self.queue.iter().position(|delivery| delivery.frame.qos() == QoS::AtMostOnce)?;
-        self.at_most_once -= 1;
-        self.queue.remove(oldest)
+        outbox.queue.take()
     }
 }
 
@@ -290,7 +285,12 @@ mod tests {
 
     fn session(keep_alive: u16, now: u32) -> Session {
         let publisher = Publisher { client_id: "a".into(), username: None, peer: None };
-        Session::new(0, Version::V5, Arc::new(publisher), keep_alive, 10, now)
+        Session::new(0, Version::V5, Arc::new(publisher), keep_alive, Arc::default(), now)
+    }
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<Session>() <= 192, "{}", size_of::<Session>());
     }
 
     #[test]

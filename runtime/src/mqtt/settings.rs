@@ -2,7 +2,10 @@
 //!
 //! A connection keeps the settings it was accepted under; a change applies to the next ones.
 
+use std::sync::Arc;
+
 use super::users::Users;
+use crate::memory::Budget;
 
 /// The settings of one Bridge's MQTT side (`Bridge.spec.mqtt` and `.spec.authentication`).
 #[derive(Debug, Clone)]
@@ -16,6 +19,12 @@ pub struct Settings {
     pub receive_maximum: u16,
     /// Deliveries that wait for one slow or busy client; beyond it they are dropped, QoS 0 first, then the oldest.
     pub max_queued_messages: usize,
+    /// Bytes of the deliveries that wait for one client, some more for each counted; beyond it they are dropped likewise.
+    pub max_queued_bytes: usize,
+    /// Memory of the process, which queues share with everybody else.
+    pub memory: Arc<Budget>,
+    /// Filters that one client may be subscribed to.
+    pub max_subscriptions: usize,
     /// Seconds. A 5.0 client that asks for more, or for none, is told to use this.
     pub max_keep_alive: u16,
     /// Levels (parts between slashes) of a topic name or filter.
@@ -34,6 +43,9 @@ impl Default for Settings {
             max_connections: 100_000,
             receive_maximum: 100,
             max_queued_messages: 1000,
+            max_queued_bytes: 16 * 1024 * 1024,
+            max_subscriptions: 1000,
+            memory: Budget::unlimited(),
             max_keep_alive: 600,
             max_topic_levels: 16,
             anonymous: false,

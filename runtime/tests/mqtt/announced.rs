@@ -1,9 +1,9 @@
 //! What the server offers is announced to 5.0 clients, and what it does not offer is refused to 3.1.1 clients.
 
-use isthmus_runtime::mqtt::codec::Version::{V5, V311};
+use isthmus_runtime::mqtt::codec::Version::{self, V5, V311};
 use isthmus_runtime::mqtt::{Settings, Users};
 
-use crate::client::{CONNACK_V311, Client, Hello, subscribe};
+use crate::client::{CONNACK_V311, Client, Hello, subscribe, unsubscribe};
 use crate::edge::{Edge, settings};
 
 #[tokio::test]
@@ -94,6 +94,30 @@ async fn filters_are_answered_one_by_one() {
     let mut client = Client::connect(&edge, V311, "three").await;
     client.send(&subscribe(V311, 5, &filters)).await;
     client.expect(&[0x90, 9, 0, 5, 0, 1, 1, 0x80, 0x80, 0, 0x80]).await;
+    assert_eq!(edge.broker.snapshot().subscriptions_refused, [2, 4, 0], "shared, filter, limit");
+}
+
+#[tokio::test]
+async fn a_client_holds_no_more_subscriptions_than_it_may() {
+    async fn answers(client: &mut Client, version: Version, filters: &[(&str, u8)]) -> Vec<u8> {
+        client.send(&subscribe(version, 1, filters)).await;
+        let answer = client.packet().await;
+        answer[answer.len() - filters.len()..].to_vec()
+    }
+    let edge = Edge::start_with(Settings { max_subscriptions: 2, ..settings() });
+    for (version, refused) in [(V5, 0x97), (V311, 0x80)] {
+        let mut client = Client::connect(&edge, version, "a").await;
+        let filters = [("a", 0), ("a", 1), ("b", 1), ("c", 1), ("d/#", 0)];
+        assert_eq!(answers(&mut client, version, &filters).await, [0, 1, 1, refused, refused]);
+        assert_eq!(edge.subscriptions.len(), 2);
+        // In the place of one that it has.
+        assert_eq!(answers(&mut client, version, &[("b", 0), ("e", 0)]).await, [0, refused]);
+        client.send(&unsubscribe(version, 2, &["a"])).await;
+        client.packet().await;
+        assert_eq!(answers(&mut client, version, &[("c", 1), ("e", 0)]).await, [1, refused]);
+        client.ping().await;
+    }
+    assert_eq!(edge.broker.snapshot().subscriptions_refused, [0, 0, 8]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use isthmus_runtime::memory::Budget;
 use isthmus_runtime::message::{Message, MessageIds, PublishProperties, Publisher, QoS, now_millis};
 use isthmus_runtime::mqtt::Settings;
 use isthmus_runtime::mqtt::codec::Version::{V5, V311};
@@ -233,6 +234,31 @@ async fn a_subscriber_that_does_not_read_does_not_slow_the_publisher() {
 }
 
 #[tokio::test]
+async fn a_subscriber_that_never_reads_holds_no_more_than_its_queue_may() {
+    let memory = Budget::new(Some(1 << 30));
+    let bound = 2 * 1024 * 1024;
+    let edge = Edge::start_with(Settings { max_queued_bytes: bound, memory: Arc::clone(&memory), ..settings() });
+    let mut stuck = Client::connect(&edge, V5, "stuck").await;
+    stuck.subscribe("t", 1).await;
+    let mut publisher = Client::connect(&edge, V5, "publisher").await;
+    let payload = vec![b'x'; 500_000];
+    // 50 MB: more than sockets and queue hold, and fewer messages than may wait.
+    for packet_id in 1..=100 {
+        publisher.send(&publish(V5, "t", packet_id, &payload)).await;
+        publisher.packet().await;
+        assert!(memory.usage().granted <= bound as u64 + (32 << 10), "{:?}", memory.usage());
+    }
+    assert!(memory.usage().granted > bound as u64 / 2, "{:?}", memory.usage());
+    let dropped = edge.broker.snapshot().deliveries_dropped[Dropped::QueueFull as usize];
+    assert!((50..100).contains(&dropped), "{dropped}");
+    // It reads after all: nothing is held for it any more, though it stays.
+    for _ in 0..100 - dropped {
+        assert_eq!(stuck.delivery().await.payload, payload);
+    }
+    edge.until(|counted| memory.usage().granted == 0 && counted.connections == 2).await;
+}
+
+#[tokio::test]
 async fn a_full_queue_drops_qos_0_first_and_then_the_oldest() {
     let edge = Edge::start_with(Settings { max_queued_messages: 3, receive_maximum: 1, ..settings() });
     let mut client = Client::connect(&edge, V311, "a").await;
@@ -327,7 +353,7 @@ async fn many_deliveries_arrive_complete_and_in_order() {
 
 #[tokio::test]
 async fn a_new_topic_costs_the_same_with_many_filters() {
-    let edge = Edge::start();
+    let edge = Edge::start_with(Settings { max_subscriptions: 20_000, ..settings() });
     let mut client = Client::connect(&edge, V5, "a").await;
     for batch in 0..200 {
         let filters: Vec<String> = (0..100).map(|index| format!("fleet/{}/+/state", batch * 100 + index)).collect();

@@ -161,7 +161,7 @@ async fn admit(
     mut connect: Connect,
     peer: SocketAddr,
     broker: &Broker,
-    settings: &Settings,
+    settings: &Arc<Settings>,
 ) -> Result<Admission, Refused> {
     let answer = Some((connect.version, connect.maximum_packet_size));
     let client_id = connect.client_id.clone();
@@ -205,7 +205,7 @@ async fn admit(
         connect.version,
         Arc::clone(&publisher),
         limited_keep_alive.unwrap_or(connect.keep_alive),
-        settings.max_queued_messages,
+        Arc::clone(settings),
         broker.clock(Instant::now()),
     ));
     match broker.registry.insert(Arc::clone(&session), settings.max_connections) {

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use bytestring::ByteString;
 
 use super::closing::Cause;
 use super::identifiers::Identifiers;
 use super::{Connection, buffers};
 use crate::message::{Message, QoS, now_millis};
-use crate::mqtt::codec::{self, Packet, Progress, Publish, ReasonCode, Subscribe, Unsubscribe, Version, Violation};
-use crate::mqtt::counters::{Dropped, Refused};
+use crate::mqtt::codec::{
+    self, Packet, Progress, Publish, ReasonCode, Subscribe, SubscriptionOptions, Unsubscribe, Version, Violation,
+};
+use crate::mqtt::counters::{Dropped, Refused, RefusedSubscription};
 use crate::mqtt::subscriptions::{self, FilterError, levels};
 use crate::receipt::{Outcome, Window};
 
@@ -244,28 +247,45 @@ impl Connection {
 
     fn subscribe(&mut self, subscribe: &Subscribe) {
         let member = &mut self.member;
-        let reasons: Vec<_> = subscribe
-            .filters
-            .iter()
-            .map(|(filter, options)| {
-                if let Err(error) = subscriptions::check_filter(filter, self.settings.max_topic_levels) {
-                    let client_id = &*member.session.publisher.client_id;
-                    tracing::info!(client_id, filter = &**filter, "subscription refused: {error}");
-                    return match error {
-                        FilterError::Shared => ReasonCode::SharedSubscriptionsNotSupported,
-                        FilterError::Invalid(_) | FilterError::TooManyLevels { .. } => ReasonCode::TopicFilterInvalid,
-                    };
-                }
-                member.broker.subscriptions.subscribe(&member.session, filter, *options);
-                if !member.filters.contains(&**filter) {
-                    member.filters.insert(Box::from(&**filter));
-                }
-                match options.qos {
-                    QoS::AtMostOnce => ReasonCode::Success,
-                    QoS::AtLeastOnce => ReasonCode::GrantedQos1,
-                }
-            })
-            .collect();
+        let mut beyond = 0;
+        let grant = |(filter, options): &(ByteString, SubscriptionOptions)| {
+            if let Err(error) = subscriptions::check_filter(filter, self.settings.max_topic_levels) {
+                let client_id = &*member.session.publisher.client_id;
+                tracing::info!(client_id, filter = &**filter, "subscription refused: {error}");
+                let (refused, reason) = match error {
+                    FilterError::Shared => (RefusedSubscription::Shared, ReasonCode::SharedSubscriptionsNotSupported),
+                    FilterError::Invalid(_) | FilterError::TooManyLevels { .. } => {
+                        (RefusedSubscription::Filter, ReasonCode::TopicFilterInvalid)
+                    }
+                };
+                member.broker.counters().subscriptions_refused[refused as usize].add(1);
+                return reason;
+            }
+            let new = !member.filters.contains(&**filter);
+            if new && member.filters.len() >= self.settings.max_subscriptions {
+                beyond += 1;
+                return ReasonCode::QuotaExceeded;
+            }
+            member.broker.subscriptions.subscribe(&member.session, filter, *options);
+            if new {
+                member.filters.insert(Box::from(&**filter));
+            }
+            match options.qos {
+                QoS::AtMostOnce => ReasonCode::Success,
+                QoS::AtLeastOnce => ReasonCode::GrantedQos1,
+            }
+        };
+        let reasons: Vec<_> = subscribe.filters.iter().map(grant).collect();
+        if beyond > 0 {
+            member.broker.counters().subscriptions_refused[RefusedSubscription::Limit as usize].add(beyond);
+            // Once for all: a client that has too many may name very many.
+            let client_id = &*member.session.publisher.client_id;
+            tracing::info!(
+                client_id,
+                refused = beyond,
+                "subscriptions refused: the client has maxSubscriptions of them"
+            );
+        }
         codec::suback(&mut self.out, member.session.version, subscribe.packet_id, &reasons);
     }
 
