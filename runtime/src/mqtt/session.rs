@@ -264,6 +264,12 @@ impl Session {
         self.outbox.lock().end
     }
 
+    /// Nothing can be queued before what is returned is dropped.
+    #[cfg(test)]
+    pub(super) fn hold_outbox(&self) -> impl Drop + '_ {
+        self.outbox.lock()
+    }
+
     /// Takes no more deliveries and hands back those that were not sent.
     pub(super) fn close(&self) -> VecDeque<Delivery> {
         let mut outbox = self.outbox.lock();

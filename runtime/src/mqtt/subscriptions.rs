@@ -1,7 +1,11 @@
 //! Who wants which messages, and handing a message to them.
 //!
 //! Owns the filters of all connected clients and the fan-out. A subscriber never slows a publisher: handing
-//! over is putting a shared packet into a bounded queue.
+//! over is putting a shared packet into a bounded queue. Nor do subscribers that come and go slow publishers: the lock of
+//! the filters is held while a message is matched, and while it is handed to few, never for a crowd.
+
+mod matches;
+mod subscribers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +20,8 @@ use super::counters::{Counters, Dropped};
 use super::session::{Enqueued, Session};
 use crate::message::{Message, QoS};
 use crate::receipt::{Outcome, Tracker};
+use matches::Matches;
+use subscribers::{Subscribers, Subscription};
 
 /// How long messages whose origin waits for delivery wait for a subscriber that acknowledges nothing.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(30);
@@ -23,8 +29,8 @@ const DELIVERY_PATIENCE: Duration = Duration::from_secs(30);
 /// The subscriptions of all connected clients.
 #[derive(Debug)]
 pub struct Subscriptions {
-    trie: RwLock<FilterTrie<Subscription>>,
-    /// As many as `trie` has: a broker that only takes in need not lock it for each message.
+    trie: RwLock<FilterTrie<Subscribers>>,
+    /// As many as `trie` has subscribers: a broker that only takes in need not lock it for each message.
     count: AtomicUsize,
     patience: Duration,
     /// The beginning of the clock by which patience is measured.
@@ -47,13 +53,6 @@ enum Handed {
     Told,
     /// It is queued, and nobody waits for the session's acknowledgement: it has given none for too long.
     Unconfirmed,
-}
-
-#[derive(Debug)]
-struct Subscription {
-    session: Arc<Session>,
-    qos: QoS,
-    no_local: bool,
 }
 
 /// Why a filter is not accepted.
@@ -121,16 +120,26 @@ impl Subscriptions {
     pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &str, options: SubscriptionOptions) {
         let subscription = Subscription { session: Arc::clone(session), qos: options.qos, no_local: options.no_local };
         let mut trie = self.trie.write();
-        trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
-        trie.insert(filter, subscription);
-        self.count.store(trie.len(), Ordering::Release);
+        let new = if let Some(subscribers) = trie.first_mut(filter) {
+            subscribers.insert(subscription)
+        } else {
+            trie.insert(filter, Subscribers::One(subscription));
+            true
+        };
+        self.count.fetch_add(usize::from(new), Ordering::Release);
     }
 
     /// Ends the subscription of `session` to `filter`, if there is one.
     pub(super) fn unsubscribe(&self, session: &Arc<Session>, filter: &str) {
         let mut trie = self.trie.write();
-        trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
-        self.count.store(trie.len(), Ordering::Release);
+        let removed = match trie.first_mut(filter) {
+            Some(subscribers) if subscribers.is_only(session) => {
+                trie.remove(filter, |subscribers| subscribers.is_only(session)).is_some()
+            }
+            Some(subscribers) => subscribers.remove(session),
+            None => false,
+        };
+        self.count.fetch_sub(usize::from(removed), Ordering::Release);
     }
 
     /// Ends the subscriptions of a session that goes.
@@ -155,17 +164,19 @@ impl Subscriptions {
         }
         let trie = self.trie.read();
         let mut matches = Matches::default();
-        trie.for_each_match(&message.topic, |subscription| {
-            if !(subscription.no_local && Arc::ptr_eq(&subscription.session.publisher, &message.publisher)) {
-                matches.push(&subscription.session, subscription.qos);
+        trie.for_each_match(&message.topic, |subscribers| {
+            for subscription in subscribers.as_slice() {
+                if !(subscription.no_local && Arc::ptr_eq(&subscription.session.publisher, &message.publisher)) {
+                    matches.push(&subscription.session, subscription.qos);
+                }
             }
         });
-        if matches.first.is_none() {
+        if matches.is_empty() {
             return 0;
         }
         let encodings = Encodings::new(message);
         let (mut handed, mut unconfirmed) = (0, 0);
-        matches.for_each_session(|session, granted| {
+        let mut serve = |session: &Session, granted: QoS| {
             let tracker = tracker.as_deref_mut();
             match self.hand_over(session, delivery_qos(message.qos, granted), &encodings, tracker) {
                 Handed::Not => return,
@@ -173,7 +184,15 @@ impl Subscriptions {
                 Handed::Unconfirmed => unconfirmed += 1,
             }
             handed += 1;
-        });
+        };
+        if let Some(crowd) = matches.note_crowd() {
+            // A crowd takes long, and whoever subscribes meanwhile would stop all publishers.
+            drop(matches);
+            drop(trie);
+            crowd.for_each(serve);
+        } else {
+            matches.few().for_each(|(session, granted)| serve(session, granted));
+        }
         if let Some(tracker) = tracker.filter(|_| unconfirmed > 0 && unconfirmed == handed) {
             tracker.settle(Outcome::Unavailable);
         }
@@ -221,33 +240,5 @@ impl Subscriptions {
     }
 }
 
-/// The subscriptions that match one message; nothing is allocated for the first.
-#[derive(Default)]
-struct Matches<'a> {
-    first: Option<(&'a Session, QoS)>,
-    more: Vec<(&'a Session, QoS)>,
-}
-
-impl<'a> Matches<'a> {
-    fn push(&mut self, session: &'a Session, qos: QoS) {
-        if self.first.is_none() {
-            self.first = Some((session, qos));
-        } else {
-            self.more.push((session, qos));
-        }
-    }
-
-    /// Each session once, with its highest QoS.
-    fn for_each_session(mut self, mut f: impl FnMut(&Session, QoS)) {
-        let Some(first) = self.first else { return };
-        if self.more.is_empty() {
-            return f(first.0, first.1);
-        }
-        self.more.push(first);
-        self.more.sort_unstable_by_key(|(session, qos)| (session.number, std::cmp::Reverse(*qos)));
-        self.more.dedup_by_key(|(session, _)| session.number);
-        for (session, qos) in self.more {
-            f(session, qos);
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
