@@ -1,7 +1,8 @@
 //! The admin port: what an operator of the process, a probe or a scraper asks over HTTP.
 //!
 //! Owns paths and answers. What they say is a [`Snapshot`](crate::status::Snapshot) of the data path. No
-//! authentication: in local mode it listens on loopback, in a pod on the pod's network only.
+//! authentication: in local mode it listens on loopback, in a pod on the pod's network only. It answers on a thread of
+//! its own: work of the data path, whoever causes it, makes no probe fail.
 //!
 //! | path | answer |
 //! |---|---|
@@ -13,17 +14,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 use crate::status::Observe;
+
+/// How long open connections may take to end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 const NOT_FOUND: &str = "nothing here; there are:\n\
     /livez      whether the process lives\n\
@@ -51,6 +57,9 @@ pub enum AdminError {
         #[source]
         source: io::Error,
     },
+    /// There is no thread for it.
+    #[error("cannot start the thread of the admin port")]
+    Start(#[source] io::Error),
     /// The listener failed while serving.
     #[error("the admin port stopped answering")]
     Serve(#[source] io::Error),
@@ -59,20 +68,28 @@ pub enum AdminError {
 /// A bound admin port that does not answer yet.
 #[derive(Debug)]
 pub struct Admin {
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     address: SocketAddr,
 }
 
+/// An admin port that answers, on a thread of its own, until it is ended or dropped.
+#[derive(Debug)]
+pub struct Serving {
+    stop: CancellationToken,
+    ended: oneshot::Receiver<Result<(), AdminError>>,
+}
+
 impl Admin {
-    /// Binds; port 0 chooses a free one. Apart from [`Admin::serve`], so that a port that is taken is
+    /// Binds; port 0 chooses a free one. Apart from [`Admin::start`], so that a port that is taken is
     /// found before anything is started.
-    pub async fn bind(address: SocketAddr) -> Result<Self, AdminError> {
+    pub fn bind(address: SocketAddr) -> Result<Self, AdminError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => AdminError::InUse { address },
             _ => AdminError::Bind { address, source },
         };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         Ok(Self { listener, address })
     }
 
@@ -81,21 +98,52 @@ impl Admin {
         self.address
     }
 
-    /// Answers until `stop`; requests that run then are finished.
-    pub async fn serve(self, observed: Arc<dyn Observe>, stop: CancellationToken) -> Result<(), AdminError> {
-        axum::serve(self.listener, router(observed))
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await
-            .map_err(AdminError::Serve)
+    /// Answers from now on.
+    pub fn start(self, observed: Arc<dyn Observe>) -> Result<Serving, AdminError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AdminError::Start)?;
+        let listener = {
+            let _context = runtime.enter();
+            TcpListener::from_std(self.listener).map_err(AdminError::Start)?
+        };
+        let stop = CancellationToken::new();
+        let stopping = stop.clone().cancelled_owned();
+        let (told, ended) = oneshot::channel();
+        let serve = move || {
+            let served = runtime
+                .block_on(axum::serve(listener, router(observed)).with_graceful_shutdown(stopping).into_future())
+                .map_err(AdminError::Serve);
+            // Nobody may be waiting for the end.
+            let _ = told.send(served);
+        };
+        std::thread::Builder::new().name("admin".to_owned()).spawn(serve).map_err(AdminError::Start)?;
+        Ok(Serving { stop, ended })
+    }
+}
+
+impl Serving {
+    /// Finishes the requests that run, and answers no more. A request that never ends does not keep the process.
+    pub async fn end(mut self) -> Result<(), AdminError> {
+        self.stop.cancel();
+        match tokio::time::timeout(FAREWELL, &mut self.ended).await {
+            Ok(Ok(served)) => served,
+            // Its thread panicked, which was logged, or a request never ends.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
 fn router(observed: Arc<dyn Observe>) -> Router {
     Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(figures))
-        .route("/v1/status", get(async |State(observed): State<Arc<dyn Observe>>| Json(observed.snapshot())))
+        .route("/livez", routing::get(async || "ok\n"))
+        .route("/readyz", routing::get(ready))
+        .route("/metrics", routing::get(figures))
+        .route("/v1/status", routing::get(async |State(observed): State<Arc<dyn Observe>>| Json(observed.snapshot())))
         .fallback(async || (StatusCode::NOT_FOUND, NOT_FOUND))
         .with_state(observed)
 }
@@ -145,25 +193,52 @@ mod tests {
     }
 
     async fn ask(ready: Result<(), String>, path: &str) -> Answer {
-        let admin = Admin::bind(loopback()).await.unwrap();
+        let admin = Admin::bind(loopback()).unwrap();
         let url = format!("http://{}{path}", admin.address());
-        let stop = CancellationToken::new();
-        let server = tokio::spawn(admin.serve(Arc::new(Fixed(ready)), stop.clone()));
-        let answer = tokio::task::spawn_blocking(move || {
-            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let mut response = agent.get(&url).call().unwrap();
-            let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-            Answer {
-                status: response.status().as_u16(),
-                content_type,
-                body: response.body_mut().read_to_string().unwrap(),
-            }
-        })
-        .await
-        .unwrap();
-        stop.cancel();
-        server.await.unwrap().unwrap();
+        let serving = admin.start(Arc::new(Fixed(ready))).unwrap();
+        let answer = tokio::task::spawn_blocking(move || get(&url)).await.unwrap();
+        serving.end().await.unwrap();
         answer
+    }
+
+    fn get(url: &str) -> Answer {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .into();
+        let mut response = agent.get(url).call().unwrap();
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        Answer { status: response.status().as_u16(), content_type, body: response.body_mut().read_to_string().unwrap() }
+    }
+
+    #[test]
+    fn it_answers_while_all_workers_are_blocked() {
+        const WORKERS: usize = 2;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
+        let admin = Admin::bind(loopback()).unwrap();
+        let url = format!("http://{}", admin.address());
+        let serving = runtime.block_on(async { admin.start(Arc::new(Fixed(Ok(())))).unwrap() });
+        // Each holds a worker until the other ends of the channels are gone.
+        let (blocked, all_blocked) = std::sync::mpsc::channel();
+        let mut releases = Vec::new();
+        for _ in 0..WORKERS {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            releases.push(release);
+            let blocked = blocked.clone();
+            runtime.spawn(async move {
+                blocked.send(()).unwrap();
+                let _ = held.recv();
+            });
+        }
+        for _ in 0..WORKERS {
+            all_blocked.recv().unwrap();
+        }
+        for path in ["/livez", "/readyz", "/metrics", "/v1/status"] {
+            assert_eq!(get(&format!("{url}{path}")).status, 200, "{path}");
+        }
+        drop(releases);
+        runtime.block_on(serving.end()).unwrap();
     }
 
     #[tokio::test]
@@ -200,10 +275,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_taken_port_is_said_before_anything_starts() {
-        let first = Admin::bind(loopback()).await.unwrap();
-        let error = Admin::bind(first.address()).await.unwrap_err().to_string();
+    #[test]
+    fn a_taken_port_is_said_before_anything_starts() {
+        let first = Admin::bind(loopback()).unwrap();
+        let error = Admin::bind(first.address()).unwrap_err().to_string();
         assert_eq!(
             error,
             format!(

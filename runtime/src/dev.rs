@@ -14,7 +14,6 @@ use isthmus_plan::Plan;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::args;
@@ -24,7 +23,7 @@ use crate::kafka::security::Security;
 use crate::kafka::topics::{Ensured, ensure_topics};
 use crate::manifest::{self, Manifests};
 use crate::memory;
-use crate::run::{complain, end, finish};
+use crate::run::{complain, finish};
 use crate::screen::Screen;
 use crate::secrets::{Data, Secrets};
 use crate::status::{LocalKafka, Observe};
@@ -51,12 +50,11 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
         secrets: Secrets::Given(Arc::clone(&local.secrets)),
         memory: memory::budget(args.memory),
     };
-    let admin = Admin::bind(args.admin).await?;
+    let admin = Admin::bind(args.admin)?;
     let address = admin.address();
     let bridge = Bridge::start(plan, options).await?;
 
-    let token = CancellationToken::new();
-    let serving = tokio::spawn(admin.serve(Arc::clone(&bridge) as Arc<dyn Observe>, token.clone()));
+    let serving = admin.start(Arc::clone(&bridge) as Arc<dyn Observe>)?;
     let mut screen = Screen::start(&bridge.snapshot(), &bridge.plan(), address);
     if let Some(unused) = unused {
         screen.interrupt(&unused);
@@ -86,7 +84,7 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     }
     screen.end();
     finish(&bridge, &mut stop).await;
-    end(serving, &token).await?;
+    serving.end().await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,10 +10,8 @@ use anyhow::Context as _;
 use flate2::read::MultiGzDecoder;
 use isthmus_plan::Plan;
 use isthmus_plan::resources::DEFAULT_NAMESPACE;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Admin, AdminError};
+use crate::admin::Admin;
 use crate::args;
 use crate::bridge::{Applied, ApplyError, Bridge, Options};
 use crate::memory;
@@ -33,15 +31,14 @@ pub async fn run(args: args::Run) -> anyhow::Result<()> {
         secrets: Secrets::Folder(args.secrets),
         memory: memory::budget(args.memory),
     };
-    let admin = Admin::bind(args.admin).await?;
+    let admin = Admin::bind(args.admin)?;
     let bridge = Bridge::start(plan, options).await?;
     for listener in bridge.snapshot().listeners {
         say(&listener.to_string());
     }
     say(&format!("admin on http://{}", admin.address()));
 
-    let token = CancellationToken::new();
-    let serving = tokio::spawn(admin.serve(Arc::clone(&bridge) as Arc<dyn Observe>, token.clone()));
+    let serving = admin.start(Arc::clone(&bridge) as Arc<dyn Observe>)?;
     let mut watch = Watch::start(std::slice::from_ref(&args.plan)).context("cannot watch the plan")?;
     loop {
         watch.also(&bridge.secret_folders());
@@ -61,20 +58,7 @@ pub async fn run(args: args::Run) -> anyhow::Result<()> {
         }
     }
     finish(&bridge, &mut stop).await;
-    end(serving, &token).await
-}
-
-/// How long open admin connections may take to end.
-const ADMIN_FAREWELL: Duration = Duration::from_secs(1);
-
-/// Ends the admin port. A request that never ends does not keep the process.
-pub async fn end(mut serving: JoinHandle<Result<(), AdminError>>, token: &CancellationToken) -> anyhow::Result<()> {
-    token.cancel();
-    if let Ok(served) = tokio::time::timeout(ADMIN_FAREWELL, &mut serving).await {
-        served??;
-    } else {
-        serving.abort();
-    }
+    serving.end().await?;
     Ok(())
 }
 

@@ -152,6 +152,22 @@ impl<T> FilterTrie<T> {
         self.len += 1;
     }
 
+    /// The first value under exactly this `filter`, to be changed where it is.
+    pub fn first_mut(&mut self, filter: &str) -> Option<&mut T> {
+        let mut node = ROOT;
+        for level in filter.split('/') {
+            node = self.child(node, level);
+            if node == NONE {
+                return None;
+            }
+        }
+        match &mut self.nodes[node as usize].values {
+            Values::None => None,
+            Values::One(value) => Some(value),
+            Values::Many(values) => values.first_mut(),
+        }
+    }
+
     /// Removes the first value under exactly this `filter` that satisfies `pred`, and every node that only it needed.
     pub fn remove(&mut self, filter: &str, pred: impl FnMut(&T) -> bool) -> Option<T> {
         let mut path = Vec::with_capacity(8);
@@ -321,6 +337,9 @@ mod tests {
         assert_eq!(trie.remove("a/b/c", |value| *value == 2), Some(2));
         assert_eq!(trie.remove("a/b/c", |value| *value == 2), None);
         assert_eq!(trie.remove("a/b", |_| true), None);
+        for (filter, first) in [("a/b", None), ("a/b/c", Some(1)), ("a/+/#", Some(3)), ("a/x", None)] {
+            assert_eq!(trie.first_mut(filter).copied(), first, "{filter}");
+        }
         assert_eq!(trie.remove("a/b/c", |value| *value == 1), Some(1));
         assert_eq!(trie.edges.len(), 1, "only the level `a` is left");
         assert_eq!(trie.remove("a/+/#", |_| true), Some(3));

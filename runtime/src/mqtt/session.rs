@@ -9,6 +9,7 @@ mod queue;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -20,6 +21,9 @@ use crate::message::{Publisher, QoS};
 use crate::receipt::{Outcome, Receipt};
 use crate::wake::Wake;
 use queue::{Evicted, Queue};
+
+/// Milliseconds by which the beginning of a wait may lie behind a clock that was read before.
+const LATEST_BEGIN: u32 = 60_000;
 
 /// Somebody other than the client wants the session to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,9 @@ pub(super) struct Session {
     settings: Arc<Settings>,
     /// Milliseconds of the broker's clock, wrapping.
     last_heard: AtomicU32,
+    /// Since when somebody waits for an acknowledgement of the client, and it has given none; 0 = nobody does. Milliseconds
+    /// of the clock of `Subscriptions`, wrapping.
+    owing_since: AtomicU32,
     /// The server itself does not read from the client now, so its silence means nothing.
     not_listening: AtomicBool,
     /// The queue has memory of the process that it may not need any more.
@@ -145,6 +152,7 @@ impl Session {
             silence_allowed: u32::from(keep_alive) * 1500,
             settings,
             last_heard: AtomicU32::new(now),
+            owing_since: AtomicU32::new(0),
             not_listening: AtomicBool::new(false),
             borrowing: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { waiting: true, ..Outbox::default() }),
@@ -171,6 +179,27 @@ impl Session {
             && !self.not_listening.load(Ordering::Relaxed)
             // The difference is right across the wrap; a stamp newer than `now` is not silence.
             && now.wrapping_sub(self.last_heard.load(Ordering::Relaxed)).cast_signed() > self.silence_allowed.cast_signed()
+    }
+
+    /// How long somebody has waited already for the client to acknowledge anything; the wait begins `now` if nobody did.
+    pub(super) fn waited_for(&self, now: u32) -> Duration {
+        // Zero says something else.
+        let now = now.max(1);
+        let since = match self.owing_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => now,
+            Err(since) => since,
+        };
+        let waited = now.wrapping_sub(since);
+        // Another thread that read its clock later may have begun the wait.
+        Duration::from_millis(if waited > u32::MAX - LATEST_BEGIN { 0 } else { waited.into() })
+    }
+
+    /// The client acknowledged a delivery, or owes no acknowledgement: a wait for it would begin anew.
+    pub(super) fn owes_nothing(&self) {
+        // Without a write in the usual case, in which nobody waits.
+        if self.owing_since.load(Ordering::Relaxed) != 0 {
+            self.owing_since.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Queues a delivery, or drops it, or others for it, when there is no room.
@@ -271,6 +300,12 @@ impl Session {
         self.outbox.lock().end
     }
 
+    /// Nothing can be queued before what is returned is dropped.
+    #[cfg(test)]
+    pub(super) fn hold_outbox(&self) -> impl Drop + '_ {
+        self.outbox.lock()
+    }
+
     /// Takes no more deliveries and hands back those that were not sent.
     pub(super) fn close(&self) -> VecDeque<Delivery> {
         let mut outbox = self.outbox.lock();
@@ -304,6 +339,18 @@ mod tests {
         assert!(!session.is_silent(start.wrapping_add(24_000)));
         assert!(!session.is_silent(start.wrapping_add(8_000)), "heard after the sweep read its clock");
         assert!(session.is_silent(start.wrapping_add(24_001)));
+    }
+
+    #[test]
+    fn a_wait_for_acknowledgements_begins_with_the_first_and_ends_with_any() {
+        let session = session(0, 0);
+        let waited = |now: u32| session.waited_for(now).as_millis();
+        // The clock wraps in between.
+        let start = u32::MAX - 10;
+        assert_eq!([waited(start), waited(start), waited(start.wrapping_add(500))], [0, 0, 500]);
+        assert_eq!(waited(start - 5), 0, "read before the wait began, on another thread");
+        session.owes_nothing();
+        assert_eq!([waited(0), waited(0), waited(70_000)], [0, 0, 69_999]);
     }
 
     #[test]

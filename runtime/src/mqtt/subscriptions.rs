@@ -1,11 +1,15 @@
 //! Who wants which messages, and handing a message to them.
 //!
 //! Owns the filters of all connected clients and the fan-out. A subscriber never slows a publisher: handing
-//! over is putting a shared packet into a bounded queue.
+//! over is putting a shared packet into a bounded queue. Nor do subscribers that come and go slow publishers: the lock of
+//! the filters is held while a message is matched, and while it is handed to few, never for a crowd.
+
+mod matches;
+mod subscribers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isthmus_rules::topic;
 use isthmus_rules::trie::FilterTrie;
@@ -16,24 +20,39 @@ use super::counters::{Counters, Dropped};
 use super::session::{Enqueued, Session};
 use crate::message::{Message, QoS};
 use crate::receipt::{Outcome, Tracker};
+use matches::Matches;
+use subscribers::{Subscribers, Subscription};
 
-/// How long a message whose origin waits for delivery may wait for a subscriber's PUBACK.
+/// How long messages whose origin waits for delivery wait for a subscriber that acknowledges nothing.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The subscriptions of all connected clients.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Subscriptions {
-    trie: RwLock<FilterTrie<Subscription>>,
-    /// As many as `trie` has: a broker that only takes in need not lock it for each message.
+    trie: RwLock<FilterTrie<Subscribers>>,
+    /// As many as `trie` has subscribers: a broker that only takes in need not lock it for each message.
     count: AtomicUsize,
+    patience: Duration,
+    /// The beginning of the clock by which patience is measured.
+    started: Instant,
     pub(super) counters: Counters,
 }
 
-#[derive(Debug)]
-struct Subscription {
-    session: Arc<Session>,
-    qos: QoS,
-    no_local: bool,
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self::with_patience(DELIVERY_PATIENCE)
+    }
+}
+
+/// What became of a message at the door of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    /// The session has ended.
+    Not,
+    /// The tracker knows, or will hear.
+    Told,
+    /// It is queued, and nobody waits for the session's acknowledgement: it has given none for too long.
+    Unconfirmed,
 }
 
 /// Why a filter is not accepted.
@@ -76,6 +95,17 @@ impl Subscriptions {
         Self::default()
     }
 
+    /// Nobody is subscribed; a silent subscriber is waited for so long, and then not again before it acknowledges something.
+    pub fn with_patience(patience: Duration) -> Self {
+        Self {
+            trie: RwLock::default(),
+            count: AtomicUsize::new(0),
+            patience,
+            started: Instant::now(),
+            counters: Counters::default(),
+        }
+    }
+
     /// Filters subscribed now, each client's counted.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Acquire)
@@ -90,16 +120,26 @@ impl Subscriptions {
     pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &str, options: SubscriptionOptions) {
         let subscription = Subscription { session: Arc::clone(session), qos: options.qos, no_local: options.no_local };
         let mut trie = self.trie.write();
-        trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
-        trie.insert(filter, subscription);
-        self.count.store(trie.len(), Ordering::Release);
+        let new = if let Some(subscribers) = trie.first_mut(filter) {
+            subscribers.insert(subscription)
+        } else {
+            trie.insert(filter, Subscribers::One(subscription));
+            true
+        };
+        self.count.fetch_add(usize::from(new), Ordering::Release);
     }
 
     /// Ends the subscription of `session` to `filter`, if there is one.
     pub(super) fn unsubscribe(&self, session: &Arc<Session>, filter: &str) {
         let mut trie = self.trie.write();
-        trie.remove(filter, |known| Arc::ptr_eq(&known.session, session));
-        self.count.store(trie.len(), Ordering::Release);
+        let removed = match trie.first_mut(filter) {
+            Some(subscribers) if subscribers.is_only(session) => {
+                trie.remove(filter, |subscribers| subscribers.is_only(session)).is_some()
+            }
+            Some(subscribers) => subscribers.remove(session),
+            None => false,
+        };
+        self.count.fetch_sub(usize::from(removed), Ordering::Release);
     }
 
     /// Ends the subscriptions of a session that goes.
@@ -114,7 +154,9 @@ impl Subscriptions {
     /// whose full queue dropped it.
     ///
     /// With a tracker whose owner waits for delivery, QoS 0 deliveries are safe once queued, QoS 1 deliveries
-    /// when the client acknowledged; a session that ends or drops the delivery counts as [`Outcome::Rejected`].
+    /// when the client acknowledged; a session that ends or drops the delivery counts as [`Outcome::Rejected`]. A session
+    /// that has kept somebody waiting for too long is not waited for until it acknowledges something: it neither delays
+    /// the message nor makes it fail. Where all sessions are such, nobody confirmed it: [`Outcome::Unavailable`].
     /// Other owners have done their part when there is a subscriber.
     pub fn deliver(&self, message: &Message, mut tracker: Option<&mut Tracker<'_>>) -> usize {
         if self.is_empty() {
@@ -122,25 +164,42 @@ impl Subscriptions {
         }
         let trie = self.trie.read();
         let mut matches = Matches::default();
-        trie.for_each_match(&message.topic, |subscription| {
-            // By name, so that it holds over connections; a message of the process itself has no client.
-            let own = || {
-                message.publisher.peer.is_some()
-                    && subscription.session.publisher.client_id == message.publisher.client_id
-            };
-            if !(subscription.no_local && own()) {
-                matches.push(&subscription.session, subscription.qos);
+        // By name, so that it holds over connections; a message of the process itself has no client.
+        let own = |session: &Session| {
+            message.publisher.peer.is_some() && session.publisher.client_id == message.publisher.client_id
+        };
+        trie.for_each_match(&message.topic, |subscribers| {
+            for subscription in subscribers.as_slice() {
+                if !(subscription.no_local && own(&subscription.session)) {
+                    matches.push(&subscription.session, subscription.qos);
+                }
             }
         });
-        if matches.first.is_none() {
+        if matches.is_empty() {
             return 0;
         }
         let encodings = Encodings::new(message);
-        let mut handed = 0;
-        matches.for_each_session(|session, granted| {
+        let (mut handed, mut unconfirmed) = (0, 0);
+        let mut serve = |session: &Session, granted: QoS| {
             let tracker = tracker.as_deref_mut();
-            handed += usize::from(self.hand_over(session, delivery_qos(message.qos, granted), &encodings, tracker));
-        });
+            match self.hand_over(session, delivery_qos(message.qos, granted), &encodings, tracker) {
+                Handed::Not => return,
+                Handed::Told => {}
+                Handed::Unconfirmed => unconfirmed += 1,
+            }
+            handed += 1;
+        };
+        if let Some(crowd) = matches.note_crowd() {
+            // A crowd takes long, and whoever subscribes meanwhile would stop all publishers.
+            drop(matches);
+            drop(trie);
+            crowd.for_each(serve);
+        } else {
+            matches.few().for_each(|(session, granted)| serve(session, granted));
+        }
+        if let Some(tracker) = tracker.filter(|_| unconfirmed > 0 && unconfirmed == handed) {
+            tracker.settle(Outcome::Unavailable);
+        }
         handed
     }
 
@@ -149,63 +208,41 @@ impl Subscriptions {
         session: &Session,
         qos: QoS,
         encodings: &Encodings<'_>,
-        tracker: Option<&mut Tracker<'_>>,
-    ) -> bool {
-        let mut waiting = tracker.as_deref().is_some_and(Tracker::waits_for_delivery);
-        let mut tracker = tracker;
-        let enqueued = match encodings.get(session.version, qos) {
-            None => {
-                self.counters.dropped(Dropped::TooLarge, 1);
-                Enqueued::Dropped
+        mut tracker: Option<&mut Tracker<'_>>,
+    ) -> Handed {
+        let waits = tracker.as_deref().is_some_and(Tracker::waits_for_delivery);
+        let Some(frame) = encodings.get(session.version, qos) else {
+            self.counters.dropped(Dropped::TooLarge, 1);
+            if let Some(tracker) = tracker {
+                tracker.settle(if waits { Outcome::Rejected } else { Outcome::Safe });
             }
-            Some(frame) => {
-                let mut receipt = None;
-                if let Some(tracker) = tracker.as_deref_mut().filter(|_| waiting && qos == QoS::AtLeastOnce) {
-                    // From here on the receipt says what becomes of it.
-                    waiting = false;
-                    receipt = Some(tracker.impatient_receipt(DELIVERY_PATIENCE));
-                }
-                session.enqueue(frame, receipt, &self.counters)
-            }
+            return Handed::Told;
         };
-        if let Some(tracker) = tracker {
-            match enqueued {
-                Enqueued::Closed => {}
-                Enqueued::Dropped if waiting => tracker.settle(Outcome::Rejected),
-                Enqueued::Dropped | Enqueued::Queued => tracker.settle(Outcome::Safe),
-            }
+        let mut receipt = None;
+        let mut unconfirmed = false;
+        if let Some(tracker) = tracker.as_deref_mut().filter(|_| waits && qos == QoS::AtLeastOnce) {
+            receipt = self.patience_with(session).map(|patience| tracker.impatient_receipt(patience));
+            unconfirmed = receipt.is_none();
         }
-        enqueued != Enqueued::Closed
+        // Where there is a receipt it says what becomes of the delivery.
+        let waits = waits && receipt.is_none();
+        let enqueued = session.enqueue(frame, receipt, &self.counters);
+        match (enqueued, tracker) {
+            (Enqueued::Closed, _) => return Handed::Not,
+            _ if unconfirmed => return Handed::Unconfirmed,
+            (Enqueued::Dropped, Some(tracker)) if waits => tracker.settle(Outcome::Rejected),
+            (Enqueued::Dropped | Enqueued::Queued, Some(tracker)) => tracker.settle(Outcome::Safe),
+            (Enqueued::Dropped | Enqueued::Queued, None) => {}
+        }
+        Handed::Told
+    }
+
+    /// How long this session may be waited for. All that it is handed during one silence is given up on at the same time.
+    fn patience_with(&self, session: &Session) -> Option<Duration> {
+        let now = self.started.elapsed().as_millis() as u32;
+        self.patience.checked_sub(session.waited_for(now)).filter(|patience| !patience.is_zero())
     }
 }
 
-/// The subscriptions that match one message; nothing is allocated for the first.
-#[derive(Default)]
-struct Matches<'a> {
-    first: Option<(&'a Session, QoS)>,
-    more: Vec<(&'a Session, QoS)>,
-}
-
-impl<'a> Matches<'a> {
-    fn push(&mut self, session: &'a Session, qos: QoS) {
-        if self.first.is_none() {
-            self.first = Some((session, qos));
-        } else {
-            self.more.push((session, qos));
-        }
-    }
-
-    /// Each session once, with its highest QoS.
-    fn for_each_session(mut self, mut f: impl FnMut(&Session, QoS)) {
-        let Some(first) = self.first else { return };
-        if self.more.is_empty() {
-            return f(first.0, first.1);
-        }
-        self.more.push(first);
-        self.more.sort_unstable_by_key(|(session, qos)| (session.number, std::cmp::Reverse(*qos)));
-        self.more.dedup_by_key(|(session, _)| session.number);
-        for (session, qos) in self.more {
-            f(session, qos);
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

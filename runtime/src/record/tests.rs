@@ -4,8 +4,6 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio_util::sync::CancellationToken;
-
 use super::*;
 use crate::admin::Admin;
 use crate::kafka::embedded::Embedded;
@@ -91,13 +89,11 @@ impl Observe for Local {
 }
 
 async fn found(kafka: Option<&str>) -> Result<String, RecordError> {
-    let admin = Admin::bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+    let admin = Admin::bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = admin.address().to_string();
-    let stop = CancellationToken::new();
-    let server = tokio::spawn(admin.serve(Arc::new(Local(kafka.map(str::to_owned))), stop.clone()));
+    let serving = admin.start(Arc::new(Local(kafka.map(str::to_owned)))).unwrap();
     let found = tokio::task::spawn_blocking(move || find::bootstrap_servers(&address)).await.unwrap();
-    stop.cancel();
-    server.await.unwrap().unwrap();
+    serving.end().await.unwrap();
     found
 }
 

@@ -330,6 +330,67 @@ async fn a_source_learns_what_became_of_its_deliveries() {
 }
 
 #[tokio::test]
+async fn a_silent_subscriber_is_waited_for_once_and_again_after_it_acknowledged() {
+    let edge = Edge::start_with_patience(Duration::from_millis(100));
+    let mut silent = Client::connect(&edge, V5, "silent").await;
+    let mut healthy = Client::connect(&edge, V5, "healthy").await;
+    silent.subscribe("t", 1).await;
+    healthy.subscribe("t", 1).await;
+    let mut window = Window::for_source();
+    let route = |window: &mut Window<u16>, tag| {
+        window.track(Instant::now(), tag, |tracker| {
+            edge.subscriptions.deliver(&from_source("t", QoS::AtLeastOnce), Some(tracker));
+        });
+    };
+    // The first that are on their way together all wait for it, until the same moment.
+    for record in 1..=2 {
+        route(&mut window, record);
+        let delivery = healthy.delivery().await;
+        healthy.send(&puback(delivery.packet_id)).await;
+        healthy.ping().await;
+    }
+    window.collect();
+    assert_eq!(window.pop_settled(), None);
+    while let Some(deadline) = window.next_deadline() {
+        tokio::time::sleep_until(deadline.into()).await;
+        window.expire(Instant::now());
+    }
+    assert_eq!(window.pop_settled(), Some((1, Outcome::Unavailable)));
+    assert_eq!(window.pop_settled(), Some((2, Outcome::Unavailable)));
+
+    for record in 3..=50 {
+        route(&mut window, record);
+        let delivery = healthy.delivery().await;
+        assert_eq!(window.pop_settled(), None, "the healthy one is waited for");
+        healthy.send(&puback(delivery.packet_id)).await;
+        healthy.ping().await;
+        window.collect();
+        assert_eq!(window.pop_settled(), Some((record, Outcome::Safe)));
+    }
+    healthy.send(&unsubscribe(V5, 2, &["t"])).await;
+    healthy.packet().await;
+    route(&mut window, 51);
+    assert_eq!(window.pop_settled(), Some((51, Outcome::Unavailable)), "nobody confirms it");
+
+    // Not waiting for it is not leaving it out.
+    let mut last = 0;
+    for record in 1..=51 {
+        last = silent.delivery().await.packet_id;
+        assert_eq!(last, record);
+    }
+    silent.send(&puback(last)).await;
+    silent.ping().await;
+    route(&mut window, 52);
+    let delivery = silent.delivery().await;
+    window.collect();
+    assert_eq!(window.pop_settled(), None, "it is waited for again");
+    silent.send(&puback(delivery.packet_id)).await;
+    silent.ping().await;
+    window.collect();
+    assert_eq!(window.pop_settled(), Some((52, Outcome::Safe)));
+}
+
+#[tokio::test]
 async fn many_deliveries_arrive_complete_and_in_order() {
     let edge = Edge::start_with(Settings { max_queued_messages: 100_000, ..settings() });
     let mut client = Client::connect(&edge, V5, "a").await;

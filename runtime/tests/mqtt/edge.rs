@@ -102,15 +102,20 @@ impl Edge {
     }
 
     pub(crate) fn start_tls(material: &Material) -> Self {
-        Self::open(settings(), Some(material))
+        Self::open(settings(), Some(material), Subscriptions::new())
     }
 
     pub(crate) fn start_with(settings: Settings) -> Self {
-        Self::open(settings, None)
+        Self::open(settings, None, Subscriptions::new())
     }
 
-    fn open(settings: Settings, tls: Option<&Material>) -> Self {
-        let subscriptions = Arc::new(Subscriptions::new());
+    /// Silent subscribers are waited for only so long.
+    pub(crate) fn start_with_patience(patience: Duration) -> Self {
+        Self::open(settings(), None, Subscriptions::with_patience(patience))
+    }
+
+    fn open(settings: Settings, tls: Option<&Material>, subscriptions: Subscriptions) -> Self {
+        let subscriptions = Arc::new(subscriptions);
         let routed = Arc::new(Routed { subscriptions: Arc::clone(&subscriptions), ..Routed::default() });
         let broker = Broker::start(settings, Arc::clone(&subscriptions), Arc::clone(&routed) as Arc<dyn Route>);
         let listener = listener::bind("mqtt", ([127, 0, 0, 1], 0).into()).unwrap();

@@ -218,7 +218,11 @@ impl Connection {
     }
 
     fn delivered(&mut self, packet_id: u16, accepted: bool) {
-        match self.member.inflight.acknowledge(packet_id) {
+        let acknowledged = self.member.inflight.acknowledge(packet_id);
+        if acknowledged.is_some() {
+            self.member.session.owes_nothing();
+        }
+        match acknowledged {
             Some(receipt) if accepted => receipt.delivered(),
             Some(refused) => {
                 drop(refused);

@@ -46,6 +46,11 @@ impl Inflight {
         limit.saturating_sub(usize::from(self.waiting)).min(room)
     }
 
+    /// Whether nothing waits for the client.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Remembers a delivery that is being sent, within the quota, and returns its packet identifier.
     pub(super) fn push(&mut self, receipt: DeliveryReceipt) -> u16 {
         let packet_id = identifier(self.first, self.slots.len());

@@ -85,14 +85,17 @@ impl Connection {
         let now = now_millis();
         let counters = self.member.broker.counters();
         let mut sent = [0u64; 2];
+        let mut left_out = false;
         for Delivery { frame, receipt } in deliveries.drain(..) {
             if frame.expired(now) {
                 counters.dropped(Dropped::Expired, 1);
+                left_out = true;
                 continue;
             }
             // The client must not see a larger packet; for the protocol it counts as delivered (MQTT-3.1.2-25).
             if self.maximum_packet_size.is_some_and(|maximum| frame.size() > maximum as usize) {
                 counters.dropped(Dropped::TooLarge, 1);
+                left_out = true;
                 continue;
             }
             let packet_id = match frame.qos() {
@@ -101,6 +104,10 @@ impl Connection {
             };
             frame.write(&mut self.out, packet_id, now);
             sent[usize::from(frame.qos().level())] += 1;
+        }
+        if left_out && self.member.inflight.is_empty() {
+            // What was waited for is not coming, through no fault of the client.
+            self.member.session.owes_nothing();
         }
         for (counter, count) in counters.deliveries.iter().zip(sent) {
             counter.add(count);
