@@ -1,7 +1,8 @@
 //! The objects that a Bridge needs, from its settings and its plan. Pure: the same inputs give the same bytes.
 //!
 //! One file per child. The pod template depends on the pods' shape alone (image, ports, resources, volumes), never on
-//! the content of the plan, so that an edited Rule restarts nothing.
+//! the content of the plan, so that an edited Rule restarts nothing. The Deployment as it is is an input too: it is the
+//! memory of which Secrets its pods mount.
 
 mod config_map;
 mod deployment;
@@ -25,7 +26,10 @@ use sha2::{Digest as _, Sha256};
 pub use config_map::LIMIT;
 pub use labels::{selector, selector_text};
 
-use crate::{index::child::ChildKind, names};
+use crate::{
+    index::child::{Child, ChildKind},
+    names,
+};
 
 /// What children are built from. Nobody below looks at a raw resource again.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,8 @@ pub struct Inputs<'a> {
     pub image: &'a RuntimeImage,
     /// Whether the cluster knows `PodMonitor`.
     pub pod_monitors: bool,
+    /// The Deployment as it is, if it is this Bridge's: Secrets that it mounts stay until something else changes.
+    pub live: Option<&'a Child>,
 }
 
 /// What the pods of all Bridges run, unless told otherwise, and how it is pulled.
@@ -96,7 +102,7 @@ pub fn children(inputs: &Inputs<'_>) -> Result<Vec<Desired>, BuildError> {
     if inputs.bridge.spec.replicas > 1 {
         children.push(finish(inputs, ChildKind::PodDisruptionBudget, None, &disruption_budget::build(inputs.bridge))?);
     }
-    children.push(finish(inputs, ChildKind::Deployment, None, &deployment::build(inputs))?);
+    children.push(finish(inputs, ChildKind::Deployment, None, &deployment::build(inputs)?)?);
     if inputs.pod_monitors {
         children.push(finish(inputs, ChildKind::PodMonitor, None, &pod_monitor::build(inputs.bridge))?);
     }
@@ -133,7 +139,7 @@ fn finish<T: Serialize>(
     Ok(Desired { kind, name, body, digest })
 }
 
-fn digest(body: &Value) -> Result<String, serde_json::Error> {
+fn digest<T: Serialize>(body: &T) -> Result<String, serde_json::Error> {
     let mut hasher = Sha256::new();
     serde_json::to_writer(&mut hasher, body)?;
     let mut text = format!("{:x}", hasher.finalize());

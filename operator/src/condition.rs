@@ -40,6 +40,8 @@ reasons! {
     ACCEPTED = "Accepted";
     /// The resource is valid, and probably not what was meant.
     ACCEPTED_WITH_WARNINGS = "AcceptedWithWarnings";
+    /// The Bridge is valid; its Sinks may buffer more than the memory limit of its pods leaves them.
+    BUFFERS_EXCEED_MEMORY = "BuffersExceedMemory";
     /// The stored object cannot be read by this version of the operator.
     UNREADABLE = "Unreadable";
     /// Everything the resource refers to exists.
@@ -50,7 +52,7 @@ reasons! {
     REFS_NOT_RESOLVED = "RefsNotResolved";
     /// Every ready pod runs it.
     PROGRAMMED = "Programmed";
-    /// Some pods run an older revision still.
+    /// Some pods run an older revision still, or are being replaced by some that mount a new Secret.
     PROGRAMMING = "Programming";
     /// Some pods have not taken the revision for a minute.
     PROGRAMMING_STUCK = "ProgrammingStuck";

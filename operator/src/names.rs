@@ -18,6 +18,10 @@ pub const REVISION: &str = "isthmus.dev/revision";
 /// Annotation of children: digest of what was applied, which tells whether there is something to apply.
 pub const APPLIED: &str = "isthmus.dev/applied";
 
+/// Annotation of Deployments: digests of the pod template without its Secrets and of its Secrets. It tells whether
+/// anything else than Secrets has to change.
+pub const TEMPLATE: &str = "isthmus.dev/template";
+
 /// Name of the container.
 pub const CONTAINER: &str = "isthmus";
 /// Port of health, metrics and status in the pods.

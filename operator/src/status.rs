@@ -3,11 +3,13 @@
 //! * `diagnose`: findings of the plan → `Accepted` and `ResolvedRefs`.
 //! * `pods`: what pods report → `Programmed`, `Connected`, figures.
 //! * `rollout`: the Deployment and its pods → `Available`.
+//! * `memory`: buffers against the memory limit → a warning in `Accepted` of the Bridge.
 //! * `summary`: all of them → `Ready`.
 //!
 //! `visit::judge` brings them together for one visit to a Bridge.
 
 pub mod diagnose;
+pub mod memory;
 pub mod pods;
 pub mod report;
 pub mod rollout;

@@ -32,7 +32,7 @@ use crate::{
     index::{BridgeKey, Neighbourhood, child::ChildKind},
     observe,
     status::{
-        Blocked,
+        Blocked, memory,
         rollout::{Rollout, rollout},
     },
 };
@@ -133,6 +133,7 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
         blocked,
         answers: &answers,
         plan: rendered.plan.as_ref(),
+        memory: bridge_of(&around).and_then(|bridge| memory::limit(bridge)),
         outdated: context.cluster.read().outdated.clone(),
         now,
     };
@@ -227,9 +228,11 @@ async fn apply(
     plan: &Plan,
     children: &mut BTreeMap<(ChildKind, String), Arc<crate::index::child::Child>>,
 ) -> Result<(), Failure> {
-    let inputs = Inputs { bridge, plan, image: &context.image, pod_monitors: context.cluster.read().pod_monitors };
-    let desired = build::children(&inputs).map_err(Failure::Build)?;
     let uid = bridge.uid().unwrap_or_default();
+    let live = children.get(&(ChildKind::Deployment, key.name.clone())).filter(|live| live.is_owned_by(&uid)).cloned();
+    let pod_monitors = context.cluster.read().pod_monitors;
+    let inputs = Inputs { bridge, plan, image: &context.image, pod_monitors, live: live.as_deref() };
+    let desired = build::children(&inputs).map_err(Failure::Build)?;
     let owner = Owner { key, uid: &uid };
     for desired in &desired {
         let place = (desired.kind, desired.name.clone());

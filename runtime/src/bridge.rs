@@ -4,17 +4,22 @@
 //! (rules compiled, ports bound, Secrets read); when anything of it fails, nothing has changed. Then only what differs is
 //! touched, by name: connected clients, buffers and consumer groups of unchanged parts do not notice.
 //!
+//! A plan that needs a Secret which this process was started without is refused whole: what it would take for the new part
+//! it could never send. Only a process that starts takes a plan as it is.
+//!
 //! A changed Secret is taken on in the same way: what uses it is made anew, everything else goes on. One that cannot be
 //! used is reported, and what was read before stays in use.
 
 mod listeners;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use isthmus_plan::document::Keys;
 use isthmus_plan::{Diff, Plan, document};
 use parking_lot::RwLock;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -60,6 +65,12 @@ pub enum ApplyError {
     /// A Secret is not there, or holds what cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The plan needs what the volumes of this process do not have. Records for it could be acknowledged and never sent.
+    #[error(
+        "this process was started without {}, which the plan needs: it goes on with the plan before, whole, and a pod that starts now will have it",
+        .0.join(" and ")
+    )]
+    NotMounted(Vec<String>),
     /// A Sink, Source or Rule of the plan does not compile: the plan was rendered by another version.
     #[error("{0}")]
     Compile(String),
@@ -104,6 +115,8 @@ pub struct Bridge {
 struct Running {
     plan: Plan,
     rejected: Option<status::RejectedPlan>,
+    /// What of Secrets the plans so far asked for.
+    asked: BTreeMap<String, Keys>,
     /// Values of Secrets that are in use.
     values: Values,
     /// Values as they were last found.
@@ -118,6 +131,11 @@ struct Running {
 }
 
 impl Running {
+    /// Whether no plan is in force yet.
+    fn is_starting(&self) -> bool {
+        self.plan.revision.is_empty()
+    }
+
     /// Figures of a Source, also of one that waits for its Secret.
     fn source(&self, source: &document::Source) -> Option<status::Source> {
         let waits = || {
@@ -134,7 +152,7 @@ impl Running {
     /// What of the newest configuration is not in force, and why.
     fn rejection(&self) -> Option<status::RejectedPlan> {
         let secrets = (!self.unusable.is_empty())
-            .then(|| status::RejectedPlan { revision: self.plan.revision.clone(), message: self.unusable.join("; ") });
+            .then(|| status::RejectedPlan::new(self.plan.revision.clone(), self.unusable.join("; ")));
         self.rejected.clone().or(secrets)
     }
 }
@@ -162,6 +180,7 @@ impl Bridge {
             running: RwLock::new(Running {
                 plan: nothing,
                 rejected: None,
+                asked: BTreeMap::new(),
                 values: Values::default(),
                 found: Values::default(),
                 unusable: Vec::new(),
@@ -190,7 +209,17 @@ impl Bridge {
 
     /// Remembers, for whoever asks for the status, that a newer configuration could not be put in force.
     pub fn reject(&self, revision: String, message: String) {
-        self.running.write().rejected = Some(status::RejectedPlan { revision, message });
+        self.running.write().rejected = Some(status::RejectedPlan::new(revision, message));
+    }
+
+    /// Remembers why a plan was not put in force. `false` when that is known: the same plan is tried again and again.
+    pub fn refuse(&self, revision: String, error: &ApplyError) -> bool {
+        let reason = matches!(error, ApplyError::NotMounted(_)).then_some(status::SECRET_NOT_MOUNTED);
+        let rejected = Some(status::RejectedPlan { reason, ..status::RejectedPlan::new(revision, error.to_string()) });
+        let mut running = self.running.write();
+        let is_new = running.rejected != rejected;
+        running.rejected = rejected;
+        is_new
     }
 
     /// The newest configuration is the one in force after all.
@@ -201,14 +230,22 @@ impl Bridge {
     /// Puts a plan in force, with the Secrets as they are now. On an error what was in force still is, untouched.
     pub async fn apply(&self, plan: Plan) -> Result<Applied, ApplyError> {
         let _one_at_a_time = self.applying.lock().await;
-        let found = self.options.secrets.read(&plan.secrets());
-        let in_force = {
+        let wanted = plan.secrets();
+        let found = self.options.secrets.read(&wanted);
+        {
             let running = self.running.read();
-            plan == running.plan && found == running.found
-        };
-        if in_force {
-            self.clear_rejection();
-            return Ok(Applied::Nothing);
+            if plan == running.plan && found == running.found {
+                drop(running);
+                self.clear_rejection();
+                return Ok(Applied::Nothing);
+            }
+            // A process that starts has no other plan, and may wait for what comes.
+            if !running.is_starting() {
+                let lacking = self.options.secrets.lacking(&wanted, &running.asked);
+                if !lacking.is_empty() {
+                    return Err(ApplyError::NotMounted(lacking));
+                }
+            }
         }
         let diff = Diff::between(&self.running.read().plan, &plan);
         let mut values = found.clone();
@@ -226,13 +263,19 @@ impl Bridge {
         };
         unusable.extend(prepared.links.values().filter_map(|link| link.as_ref().err()).map(ToString::to_string));
         let changed = values.changed_since(&self.running.read().values);
-        if !changed.is_empty() && !self.running.read().plan.revision.is_empty() {
+        if !changed.is_empty() && !self.running.read().is_starting() {
             tracing::info!(secrets = ?changed, "changed Secrets are taken on");
         }
         {
             let mut running = self.running.write();
             running.values = values;
             running.found = found;
+            for (secret, keys) in wanted {
+                match running.asked.entry(secret) {
+                    Entry::Occupied(mut asked) => asked.get_mut().join(keys),
+                    Entry::Vacant(place) => drop(place.insert(keys)),
+                }
+            }
             running.unusable.clone_from(&unusable);
         }
         self.commit(plan, &diff, prepared).await;
@@ -335,7 +378,7 @@ impl Bridge {
                 Err(error) => {
                     let message = format!("Source {} cannot start: {error}", source.name);
                     tracing::error!("{message}");
-                    rejected = Some(status::RejectedPlan { revision: plan.revision.clone(), message });
+                    rejected = Some(status::RejectedPlan::new(plan.revision.clone(), message));
                     // Not in force, so that the next look at the configuration tries again.
                     plan.sources.retain(|other| other.name != source.name);
                 }
@@ -366,8 +409,13 @@ impl Bridge {
             running.listeners.close();
             (std::mem::take(&mut running.sources), running.sinks.clone())
         };
-        for sink in sinks.values() {
+        for (name, sink) in &sinks {
             sink.hurry();
+            if let Some(cause) = sink.is_cut_off() {
+                // Said before anything is waited for: a pod that is killed early has no time for its last words.
+                let records = sink.snapshot().queuing;
+                tracing::error!(sink = name, records, "its records cannot be sent and will be lost: {cause}");
+            }
         }
         // Each stage leaves time for the next: what was acknowledged must still reach Kafka.
         let now = Instant::now();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, AdminError};
 use crate::args;
-use crate::bridge::{Applied, Bridge, Options};
+use crate::bridge::{Applied, ApplyError, Bridge, Options};
 use crate::memory;
 use crate::secrets::Secrets;
 use crate::status::Observe;
@@ -115,8 +115,15 @@ async fn reload(bridge: &Bridge, path: &Path) {
         Ok(Applied::Nothing) => {}
         Ok(Applied::InForce(_)) => tracing::info!(revision, "plan in force"),
         Err(error) => {
-            tracing::error!(revision, "the new plan is refused, the one before goes on: {error}");
-            bridge.reject(revision, error.to_string());
+            if !bridge.refuse(revision.clone(), &error) {
+                return;
+            }
+            if matches!(error, ApplyError::NotMounted(_)) {
+                // Nothing is wrong: the pod that takes this one's place has what it needs.
+                tracing::warn!(revision, "the new plan is not taken: {error}");
+            } else {
+                tracing::error!(revision, "the new plan is refused, the one before goes on: {error}");
+            }
         }
     }
 }

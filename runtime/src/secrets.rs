@@ -86,6 +86,30 @@ impl Secrets {
         values
     }
 
+    /// What of `wanted` this process was started without: Secrets that are not mounted, and keys that are not there and
+    /// that the volume need not have. What the plans so far `asked` for is not among it. The volumes of a pod are fixed
+    /// when it starts, so only a new one can have more. A Secret that is mounted and empty may still come.
+    pub fn lacking(&self, wanted: &BTreeMap<String, Keys>, asked: &BTreeMap<String, Keys>) -> Vec<String> {
+        let Self::Folder(folder) = self else { return Vec::new() };
+        let mut lacking = Vec::new();
+        for (secret, keys) in wanted {
+            let (place, asked) = (folder.join(secret), asked.get(secret));
+            if asked.is_none() && !place.is_dir() {
+                lacking.push(format!("the Secret `{secret}`"));
+                continue;
+            }
+            let Keys::These(keys) = keys else { continue };
+            let is_new = |key: &&String| match asked {
+                Some(Keys::All) => false,
+                Some(Keys::These(asked)) => !asked.contains(*key),
+                None => true,
+            };
+            let absent = keys.iter().filter(is_new).filter(|key| !place.join(key).exists());
+            lacking.extend(absent.map(|key| format!("the key `{key}` of the Secret `{secret}`")));
+        }
+        lacking
+    }
+
     /// The folders in which something happens when one of these Secrets changes.
     pub fn folders(&self, wanted: &BTreeMap<String, Keys>) -> BTreeSet<PathBuf> {
         match self {

@@ -32,6 +32,7 @@ use self::writing::Writing;
 use crate::buffer::{Appended, Record};
 use crate::kafka::security::Secured;
 use crate::receipt::{Outcome, Tracker};
+use crate::secrets::SecretError;
 use crate::status;
 
 /// How often a drain looks whether the buffer is empty.
@@ -163,10 +164,18 @@ impl Sink {
         });
     }
 
-    /// Waits until Kafka has all records, or until `deadline`, then stops. Says how many records were left behind.
+    /// Why nothing that waits can reach Kafka any more, once no Secret is taken on: there is no producer and none can be
+    /// made.
+    pub fn is_cut_off(&self) -> Option<SecretError> {
+        let cause = self.producer.borrow().security.as_ref().err().cloned();
+        cause.filter(|_| self.core.producer.load().is_none())
+    }
+
+    /// Waits until Kafka has all records, or until `deadline`, then stops. Says how many records were left behind. A
+    /// Secret that is missing now will not come any more, so its records are not waited for.
     pub async fn drain(&self, deadline: Instant) -> u64 {
         self.hurry();
-        while !self.core.is_empty() && Instant::now() < deadline {
+        while !self.core.is_empty() && Instant::now() < deadline && self.is_cut_off().is_none() {
             tokio::time::sleep(DRAIN_POLL).await;
         }
         self.stop.cancel();

@@ -36,13 +36,26 @@ pub struct Snapshot {
     pub rules: Vec<Rule>,
 }
 
+/// The plan needs a Secret that this process was started without: a new pod will have it.
+pub const SECRET_NOT_MOUNTED: &str = "SecretNotMounted";
+
 /// A newer configuration that could not be put in force; the old one keeps running.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RejectedPlan {
     /// Revision of the refused plan, empty when it could not even be read.
     pub revision: String,
+    /// A word for programs, where they have to tell this from other refusals: [`SECRET_NOT_MOUNTED`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
     /// What is wrong and how to fix it.
     pub message: String,
+}
+
+impl RejectedPlan {
+    /// One that a person has to look at.
+    pub fn new(revision: String, message: String) -> Self {
+        Self { revision, reason: None, message }
+    }
 }
 
 /// A bound listener.

@@ -36,6 +36,7 @@ impl Volume {
     pub fn swap(&self, secrets: &[Secret<'_>]) -> Result<()> {
         let number = self.version.fetch_add(1, Ordering::Relaxed);
         let version = format!("..version-{number}");
+        fs::create_dir(self.path().join(&version))?;
         for (name, data) in secrets {
             let folder = self.path().join(&version).join(name);
             fs::create_dir_all(&folder)?;

@@ -15,10 +15,12 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
-    /// What a pod is promised, such as `{cpu: 500m, memory: 512Mi}`. It decides where the pod is placed.
+    /// What a pod is promised, such as `{cpu: 500m, memory: 512Mi}`. It decides where the pod is placed. Without requests
+    /// and limits it is `{cpu: 100m, memory: 128Mi}`.
     #[schemars(transform = map_of(16, 317))]
     pub requests: BTreeMap<String, Quantity>,
-    /// What a pod may use at most. Beyond its memory it is killed.
+    /// What a pod may use at most. Beyond its memory it is killed: leave room for the buffers of the Sinks
+    /// (`totalLimit` of each) and 128Mi besides. Nothing is limited by default.
     #[schemars(transform = map_of(16, 317))]
     pub limits: BTreeMap<String, Quantity>,
 }

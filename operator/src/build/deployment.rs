@@ -1,6 +1,8 @@
-//! The pods. Their template is a function of their shape: nothing in it comes from the content of the plan.
+//! The pods. Their template is a function of their shape: nothing in it comes from the content of the plan, except for
+//! the Secrets that they mount, and those only grow for as long as nothing else changes.
 
 mod pod;
+mod secrets;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -13,12 +15,25 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
-use super::{Inputs, labels};
+use self::secrets::Secrets;
+use super::{Inputs, digest, labels};
+use crate::names;
 
-pub(super) fn build(inputs: &Inputs<'_>) -> Deployment {
+pub(super) fn build(inputs: &Inputs<'_>) -> Result<Deployment, serde_json::Error> {
     let bridge = inputs.bridge;
-    let annotations: &BTreeMap<String, String> = &bridge.spec.pod_annotations;
-    Deployment {
+    let shape = digest(&template(inputs, &Secrets::new()))?;
+    // It holds also what is mounted, so that what somebody else adds to the volumes is not taken for ours.
+    let mark = |secrets: &Secrets| Ok(format!("{shape}-{}", digest(&volumes::volumes(inputs, secrets))?));
+    let needed = secrets::needed(inputs.plan);
+    let mounted = inputs.live.map(|live| secrets::mounted(&live.data)).unwrap_or_default();
+    let live_mark = inputs.live.and_then(|live| live.metadata.annotations.as_ref()?.get(names::TEMPLATE));
+    let stays = secrets::suffice(&mounted, &needed) && live_mark == Some(&mark(&mounted)?);
+    let secrets = if stays { mounted } else { needed };
+    Ok(Deployment {
+        metadata: ObjectMeta {
+            annotations: Some(BTreeMap::from([(names::TEMPLATE.to_owned(), mark(&secrets)?)])),
+            ..ObjectMeta::default()
+        },
         spec: Some(DeploymentSpec {
             replicas: Some(bridge.spec.replicas),
             selector: labels::selector(bridge),
@@ -31,16 +46,21 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Deployment {
                 }),
             }),
             revision_history_limit: Some(2),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::of_pods(bridge)),
-                    annotations: (!annotations.is_empty()).then(|| annotations.clone()),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod::spec(inputs)),
-            },
+            template: template(inputs, &secrets),
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
+    })
+}
+
+fn template(inputs: &Inputs<'_>, secrets: &Secrets) -> PodTemplateSpec {
+    let annotations = &inputs.bridge.spec.pod_annotations;
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels::of_pods(inputs.bridge)),
+            annotations: (!annotations.is_empty()).then(|| annotations.clone()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(pod::spec(inputs, secrets)),
     }
 }

@@ -21,13 +21,14 @@ pub struct Answer {
 }
 
 /// Whether every ready pod runs `what`, which `runs` tells by the revision of a pod. `since` is when that was last asked
-/// of them.
+/// of them, and `rollout` what keeps the rollout of the pods from being over.
 pub fn programmed(
     answers: &[Answer],
     what: &str,
     runs: impl Fn(&str) -> bool,
     since: Timestamp,
     now: Timestamp,
+    rollout: Option<&Verdict>,
 ) -> Verdict {
     if answers.is_empty() {
         return Verdict::unknown(reason::NO_READY_PODS, "No pod is ready; see the condition Available of the Bridge.");
@@ -35,7 +36,9 @@ pub fn programmed(
     let late = now.duration_since(since) > DEADLINE;
     let running = |answer: &&Answer| answer.report.as_ref().is_ok_and(|report| runs(&report.revision));
     for Answer { pod, report } in answers.iter().filter(|answer| !running(answer)) {
-        if let Ok(Report { rejected: Some(rejected), .. }) = report {
+        if let Ok(Report { rejected: Some(rejected), .. }) = report
+            && !rejected.waits_for_successor()
+        {
             return Verdict::no(
                 reason::PLAN_REJECTED,
                 format!("The pod `{pod}` goes on with the revision before: {}", sentence(&rejected.message)),
@@ -54,11 +57,25 @@ pub fn programmed(
         return Verdict::unknown(reason::POD_NOT_ANSWERING, message);
     }
     let progress = format!("{count} of {} ready pods run {what}", answers.len());
+    let waiting = answers.iter().filter(|answer| !running(answer)).find_map(|answer| {
+        let rejected = answer.report.as_ref().ok()?.rejected.as_ref()?;
+        rejected.waits_for_successor().then_some((&answer.pod, &rejected.message))
+    });
+    if let (Some((pod, why)), Some(rollout)) = (waiting, rollout) {
+        let message = format!("{progress}. The pod `{pod}` is being replaced: {}", sentence(why));
+        // A rollout takes as long as it takes; one that is stuck says what keeps it.
+        return if rollout.reason == reason::ROLLOUT_STUCK {
+            Verdict::no(reason::PROGRAMMING_STUCK, format!("{message} {}", rollout.message))
+        } else {
+            Verdict::no(reason::PROGRAMMING, message)
+        };
+    }
     if late {
         let behind =
             answers.iter().find(|answer| !running(answer)).map(|answer| answer.pod.as_str()).unwrap_or_default();
+        let cause = waiting.map(|(pod, why)| format!(" The pod `{pod}` says: {}", sentence(why))).unwrap_or_default();
         let message = format!(
-            "{progress}, and the pod `{behind}` has not taken it for over {} s: look into its log, or delete the pod.",
+            "{progress}, and the pod `{behind}` has not taken it for over {} s: look into its log, or delete the pod.{cause}",
             DEADLINE.as_secs()
         );
         return Verdict::no(reason::PROGRAMMING_STUCK, message);

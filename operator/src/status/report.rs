@@ -29,8 +29,17 @@ pub struct Report {
 pub struct Rejected {
     /// Its revision, empty when it could not even be read.
     pub revision: String,
+    /// A word where this is no ordinary refusal.
+    pub reason: String,
     /// What is wrong.
     pub message: String,
+}
+
+impl Rejected {
+    /// Nothing is wrong: the pod was started without a Secret that the plan needs, and its successor has it.
+    pub fn waits_for_successor(&self) -> bool {
+        self.reason == "SecretNotMounted"
+    }
 }
 
 /// MQTT side.

@@ -13,6 +13,7 @@ use crate::{
     status::{
         Blocked,
         diagnose::Diagnosis,
+        memory,
         pods::{Answer, connected, programmed},
         rollout::Rollout,
         summary,
@@ -33,6 +34,8 @@ pub(super) struct Judgement<'a> {
     pub(super) answers: &'a [Answer],
     /// What the pods should run.
     pub(super) plan: Option<&'a Plan>,
+    /// Bytes that a pod may use at most, if that is limited.
+    pub(super) memory: Option<u64>,
     /// Definitions that are older than ours.
     pub(super) outdated: BTreeMap<String, String>,
     pub(super) now: Timestamp,
@@ -57,7 +60,8 @@ impl Judgement<'_> {
         let revision = format!("revision {}", self.revisions.newest());
         let what = if part == Part::Whole { &revision } else { "it" };
         let since = self.revisions.since().unwrap_or(self.now);
-        programmed(self.answers, what, |running| self.revisions.is_current(running, part), since, self.now)
+        let rollout = self.rollout.as_ref().and_then(|rollout| rollout.pending.as_ref());
+        programmed(self.answers, what, |running| self.revisions.is_current(running, part), since, self.now, rollout)
     }
 
     fn accepted(&self, of: &str, diagnosis: &Diagnosis) -> Verdict {
@@ -69,6 +73,18 @@ impl Judgement<'_> {
                 ),
             ),
             _ => diagnosis.accepted.clone(),
+        }
+    }
+
+    /// Says so where buffers are larger than the memory for them, beside whatever else is said.
+    fn with_memory(&self, accepted: Verdict) -> Verdict {
+        let warning = self.plan.zip(self.memory).and_then(|(plan, limit)| memory::warning(plan, limit));
+        match warning.filter(|_| accepted.is_true()) {
+            Some(warning) if accepted.reason == reason::ACCEPTED => {
+                Verdict::yes(reason::BUFFERS_EXCEED_MEMORY, warning)
+            }
+            Some(warning) => Verdict { message: format!("{}\n{warning}", accepted.message), ..accepted },
+            None => accepted,
         }
     }
 
@@ -89,7 +105,7 @@ impl Judgement<'_> {
     }
 
     pub(super) fn bridge(&self, diagnosis: &Diagnosis) -> Verdicts {
-        let accepted = self.accepted("Bridge", diagnosis);
+        let accepted = self.with_memory(self.accepted("Bridge", diagnosis));
         let programmed = self.programmed(diagnosis, Part::Whole, self.plan.is_some());
         let (available, pending) = match &self.rollout {
             Some(rollout) => (rollout.available.clone(), rollout.pending.clone()),

@@ -77,3 +77,28 @@ fn text_that_is_none_is_refused_without_being_shown() {
         assert!(error.starts_with(&format!("Secret kafka, key {key}: ")) && error.contains(problem), "{error}");
     }
 }
+
+#[test]
+fn what_no_volume_of_the_process_has_is_lacking() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::create_dir(folder.path().join("kafka")).unwrap();
+    std::fs::write(folder.path().join("kafka/password"), "x").unwrap();
+    let secrets = Secrets::Folder(folder.path().to_owned());
+    let lacking = |want: &[(&str, &[&str])], asked: &[(&str, &[&str])]| secrets.lacking(&wanted(want), &wanted(asked));
+    let nothing: [String; 0] = [];
+
+    assert_eq!(lacking(&[("absent", &["password"])], &[]), ["the Secret `absent`"]);
+    assert_eq!(lacking(&[("absent", &[])], &[("kafka", &["password"])]), ["the Secret `absent`"]);
+    assert_eq!(lacking(&[("kafka", &["password"])], &[]), nothing);
+    // The volume has the keys that were asked for, once the Secret has them.
+    assert_eq!(lacking(&[("kafka", &["password", "ca.crt"])], &[("kafka", &["ca.crt"])]), nothing);
+    assert_eq!(
+        lacking(&[("kafka", &["password", "ca.crt"])], &[("kafka", &["password"])]),
+        ["the key `ca.crt` of the Secret `kafka`"]
+    );
+    assert_eq!(lacking(&[("empty", &[])], &[]), nothing, "mounted: it may come");
+    // A plan in force that goes without goes on so.
+    assert_eq!(lacking(&[("absent", &["password"])], &[("absent", &["password"])]), nothing);
+    assert_eq!(Secrets::Given(Arc::default()).lacking(&wanted(&[("absent", &[])]), &wanted(&[])), nothing);
+}

@@ -249,6 +249,19 @@ async fn what_is_left_when_draining_is_counted_and_its_senders_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_secret_is_not_waited_for_when_draining() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let place = isthmus_plan::document::SecretKey::new("kafka-user", "password");
+    let sink = Sink::start(&plan("t", &cluster), Err(SecretError::new(&place, "is not there"))).unwrap();
+    assert_eq!(sink.core.store("t", record("k", "v"), None), Appended::Stored);
+    assert_eq!(sink.is_cut_off().unwrap().secret, "kafka-user");
+    let drained = tokio::time::timeout(Duration::from_secs(20), sink.drain(Instant::now() + Duration::from_secs(300)));
+    assert_eq!(drained.await, Ok(1), "it is over long before the grace period is");
+    assert!(adds_up(&sink.snapshot()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_topics_share_a_sink_and_idle_ones_make_room() {
     let cluster = MockCluster::new(1).unwrap();
     let names: Vec<String> = (0..15).map(|number| format!("t{number}")).collect();

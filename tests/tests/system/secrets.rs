@@ -249,3 +249,78 @@ fn no_value_of_a_secret_is_seen_anywhere() -> Result<()> {
     }
     Ok(())
 }
+
+/// A plan with the Sink `open`, which needs no Secret, and, if asked for, one through a Kafka that needs `kafka-user`.
+fn growing(port: u16, servers: [&str; 2], topics: [&str; 2], whole: bool) -> Result<String> {
+    let connector = |name: &str, bootstrap: &str| {
+        manifest::connector().named(name).with("kafka.bootstrapServers", json!([bootstrap]))
+    };
+    let to = |name: &str, topic: &str| sink(name, topic).with("value", "${.payload}").with("connectorRef.name", name);
+    let mut resources = vec![
+        manifest::bridge().with("listeners", json!([{"name": "mqtt", "port": port}])),
+        connector("open", servers[0]),
+        to("open", topics[0]),
+        rule("open", r#"SELECT * FROM "load/#""#).to_sink("open"),
+    ];
+    if whole {
+        let credentials = json!({"secretRef": {"name": "kafka-user"}});
+        resources.extend([
+            connector("closed", servers[1]).with("kafka.authentication.plain", credentials),
+            to("closed", topics[1]),
+            rule("closed", r#"SELECT * FROM "safe/#""#).to_sink("closed"),
+        ]);
+    }
+    let user = [("username", ""), ("password", "")];
+    isthmus::render(&manifest::with_secrets(&manifest::documents(&resources), &[("kafka-user", &user)]))
+}
+
+#[test]
+fn plan_that_needs_a_secret_which_is_not_mounted_is_not_taken_until_it_is() -> Result<()> {
+    let secure = Secure::shared()?;
+    let (kafka, closed) = (Kafka::shared()?, &secure.kafka);
+    let (open, safe) = (kafka.topic("open")?, closed.topic("safe")?);
+    let port = port::free()?;
+    let plan = |whole| growing(port, [kafka.bootstrap(), &secure.sasl()], [&open, &safe], whole);
+    let volume = Volume::with(&[])?;
+    let isthmus = Isthmus::pod_with(plan(false)?, volume.path())?;
+    let revision = isthmus.revision()?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    isthmus.edit(plan(true)?)?;
+    let message = isthmus.wait_for_rejection()?;
+    assert!(message.contains("the Secret `kafka-user`"), "{message}");
+    let status = isthmus.status()?;
+    assert_eq!(status["rejected"]["reason"], "SecretNotMounted", "{status}");
+    assert_eq!(status["revision"], revision.as_str(), "the plan before goes on, whole");
+    assert_eq!(device.publish_and_wait("safe/1", b"lost")?, 0x10, "nobody took it, and the device is told");
+    assert_eq!(device.publish_and_wait("load/1", b"one")?, 0);
+    isthmus.wait_for("sinks", "open", "success", 1)?;
+
+    volume.swap(&[("kafka-user", &[("username", PLAIN.0), ("password", PLAIN.1)])])?;
+    eventually("the new plan is in force", SOON, || match isthmus.status()? {
+        status if status["revision"] != revision.as_str() => Ok(()),
+        status => Err(anyhow!("{status}")),
+    })?;
+    assert_eq!(isthmus.status()?["rejected"], json!(null));
+    assert_eq!(device.publish_and_wait("safe/1", b"kept")?, 0);
+    assert_eq!(values(closed, &safe, 1)?, ["kept"]);
+    Ok(())
+}
+
+#[test]
+fn stopping_does_not_wait_for_a_secret_and_says_what_is_lost() -> Result<()> {
+    let secure = Secure::shared()?;
+    let (kafka, closed) = (Kafka::shared()?, &secure.kafka);
+    let (open, safe) = (kafka.topic("open")?, closed.topic("safe")?);
+    let volume = Volume::with(&[])?;
+    // A process that starts takes the plan as it is.
+    let plan = growing(port::free()?, [kafka.bootstrap(), &secure.sasl()], [&open, &safe], true)?;
+    let isthmus = Isthmus::pod_with(plan, volume.path())?;
+    let mut device = Client::connect(isthmus.mqtt(), V5, "device")?;
+    assert_eq!(device.publish_and_wait("safe/1", b"buffered")?, 0);
+    isthmus.wait_for("sinks", "closed", "queuing", 1)?;
+    drop(device);
+    let said = isthmus.stop_within(Duration::from_secs(10))?;
+    assert!(said.contains("its records cannot be sent and will be lost"), "{said}");
+    assert!(said.contains("Sink closed: 1 records in the buffer did not reach Kafka"), "{said}");
+    Ok(())
+}

@@ -16,10 +16,11 @@ use k8s_openapi::{
 };
 use kube::ResourceExt as _;
 
-use super::volumes;
+use super::{secrets::Secrets, volumes};
 use crate::{
     build::{Inputs, labels},
     names,
+    status::memory::REST,
 };
 
 /// The user of the image, and one that owns nothing on any node.
@@ -31,7 +32,7 @@ const FAREWELL: i64 = 3;
 /// Seconds beyond the grace period for what a process does after it: closing, reporting what was left.
 const MARGIN: i64 = 10;
 
-pub(super) fn spec(inputs: &Inputs<'_>) -> PodSpec {
+pub(super) fn spec(inputs: &Inputs<'_>, secrets: &Secrets) -> PodSpec {
     let bridge = inputs.bridge;
     let settings = &bridge.spec;
     let grace = i64::try_from(settings.drain.grace_period.as_millis().div_ceil(1000)).unwrap_or(i64::MAX / 2);
@@ -42,8 +43,8 @@ pub(super) fn spec(inputs: &Inputs<'_>) -> PodSpec {
         termination_grace_period_seconds: Some(FAREWELL + grace + MARGIN),
         security_context: Some(pod_security(bridge)),
         image_pull_secrets: some(inputs.image.pull_secrets.iter().map(|name| pull_secret(name)).collect()),
-        containers: vec![container(inputs)],
-        volumes: Some(volumes::volumes(inputs)),
+        containers: vec![container(inputs, secrets)],
+        volumes: Some(volumes::volumes(inputs, secrets)),
         tolerations: some(settings.tolerations.iter().map(toleration).collect()),
         topology_spread_constraints: Some(spread(bridge)),
         node_selector: (!settings.node_selector.is_empty()).then(|| settings.node_selector.clone()),
@@ -55,7 +56,7 @@ fn pull_secret(name: &str) -> LocalObjectReference {
     LocalObjectReference { name: name.to_owned() }
 }
 
-fn container(inputs: &Inputs<'_>) -> Container {
+fn container(inputs: &Inputs<'_>, secrets: &Secrets) -> Container {
     let settings = &inputs.bridge.spec;
     // How the operator's image is pulled says nothing about an image that the Bridge names.
     let (image, pull_policy) = match settings.image.as_str() {
@@ -80,9 +81,9 @@ fn container(inputs: &Inputs<'_>) -> Container {
         image_pull_policy: pull_policy,
         args: Some(arguments.map(str::to_owned).to_vec()),
         ports: Some(ports),
-        resources: resources(&settings.resources.requests, &settings.resources.limits),
+        resources: Some(resources(&settings.resources.requests, &settings.resources.limits)),
         security_context: Some(container_security()),
-        volume_mounts: Some(volumes::mounts(inputs)),
+        volume_mounts: Some(volumes::mounts(secrets)),
         startup_probe: Some(probe("/livez", 1, 60)),
         liveness_probe: Some(probe("/livez", 10, 3)),
         readiness_probe: Some(probe("/readyz", 2, 2)),
@@ -138,14 +139,24 @@ fn container_security() -> SecurityContext {
     }
 }
 
-fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amount>) -> Option<ResourceRequirements> {
+/// What a pod is promised when the Bridge says nothing: a node that is full of pods that asked for nothing gives this
+/// one nothing and ends it first. There is no limit by default: buffers are larger than most, and to be killed for
+/// what Kafka did not take yet loses it.
+const CPU: &str = "100m";
+
+fn resources(requests: &BTreeMap<String, Amount>, limits: &BTreeMap<String, Amount>) -> ResourceRequirements {
     let amounts = |amounts: &BTreeMap<String, Amount>| {
         let amounts = amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.0.clone())));
         Some(amounts.collect::<BTreeMap<_, _>>()).filter(|amounts| !amounts.is_empty())
     };
-    let (requests, limits) = (amounts(requests), amounts(limits));
-    let any = requests.is_some() || limits.is_some();
-    any.then_some(ResourceRequirements { requests, limits, claims: None })
+    let default = || {
+        [("cpu", CPU.to_owned()), ("memory", REST.to_string())].map(|(name, text)| (name.to_owned(), Quantity(text)))
+    };
+    let (requests, limits) = match (amounts(requests), amounts(limits)) {
+        (None, None) => (Some(BTreeMap::from(default())), None),
+        asked => asked,
+    };
+    ResourceRequirements { requests, limits, claims: None }
 }
 
 fn toleration(toleration: &isthmus_api::bridge::Toleration) -> Toleration {

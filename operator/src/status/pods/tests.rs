@@ -12,6 +12,10 @@ fn silent(pod: &str) -> Answer {
 }
 
 fn after(seconds: i64, answers: &[Answer]) -> Verdict {
+    rolling(seconds, answers, None)
+}
+
+fn rolling(seconds: i64, answers: &[Answer], rollout: Option<&Verdict>) -> Verdict {
     let since = Timestamp::from_second(1_000).unwrap();
     programmed(
         answers,
@@ -19,6 +23,7 @@ fn after(seconds: i64, answers: &[Answer]) -> Verdict {
         |revision| revision == NEW,
         since,
         Timestamp::from_second(1_000 + seconds).unwrap(),
+        rollout,
     )
 }
 
@@ -42,13 +47,39 @@ fn a_pod_that_does_not_follow_is_named_after_a_minute() {
 #[test]
 fn a_pod_that_refuses_says_why() {
     let mut refusing = answer("a", "1111");
-    let rejected = Rejected { revision: NEW.to_owned(), message: "port 1883 is taken".to_owned() };
+    let rejected = Rejected { message: "port 1883 is taken".to_owned(), ..Rejected::default() };
     refusing.report.as_mut().unwrap().rejected = Some(rejected);
     let verdict = after(1, &[refusing]);
     assert_eq!(
         verdict,
         Verdict::no("PlanRejected", "The pod `a` goes on with the revision before: port 1883 is taken.")
     );
+}
+
+#[test]
+fn a_pod_that_waits_for_its_successor_refuses_nothing() {
+    let mut waiting = answer("a", "1111");
+    let rejected = Rejected {
+        revision: NEW.to_owned(),
+        reason: "SecretNotMounted".to_owned(),
+        message: "it lacks the Secret `s`, which the plan needs".to_owned(),
+    };
+    waiting.report.as_mut().unwrap().rejected = Some(rejected);
+    let pods = [waiting, answer("b", NEW)];
+    let going_on = Verdict::no(reason::ROLLING_OUT, "1 of 2 pods are ready.");
+    let expected = Verdict::no(
+        "Programming",
+        "1 of 2 ready pods run revision 2222. The pod `a` is being replaced: it lacks the Secret `s`, which the plan needs.",
+    );
+    assert_eq!(rolling(1, &pods, Some(&going_on)), expected);
+    assert_eq!(rolling(600, &pods, Some(&going_on)), expected, "a large fleet takes longer than a minute");
+    let stuck = rolling(1, &pods, Some(&Verdict::no(reason::ROLLOUT_STUCK, "The pod `c` does not start.")));
+    assert_eq!(stuck.reason, "ProgrammingStuck");
+    assert!(stuck.message.ends_with("The pod `c` does not start."), "{}", stuck.message);
+    assert_eq!(after(1, &pods).reason, "Programming");
+    let forgotten = after(61, &pods);
+    assert_eq!(forgotten.reason, "ProgrammingStuck", "no rollout replaces it");
+    assert!(forgotten.message.contains("it lacks the Secret `s`"), "{}", forgotten.message);
 }
 
 #[test]

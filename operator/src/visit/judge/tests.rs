@@ -13,6 +13,7 @@ struct Case {
     wanted: Plan,
     running: Plan,
     blocked: Option<Blocked>,
+    memory: Option<u64>,
 }
 
 const SQL: &str = r#"SELECT * FROM "a""#;
@@ -26,7 +27,7 @@ fn plan(sql: &str) -> Plan {
 }
 
 fn case() -> Case {
-    Case { key: BridgeKey::new("plant", "fleet"), wanted: plan(SQL), running: plan(SQL), blocked: None }
+    Case { key: BridgeKey::new("plant", "fleet"), wanted: plan(SQL), running: plan(SQL), blocked: None, memory: None }
 }
 
 impl Case {
@@ -44,6 +45,7 @@ impl Case {
             blocked: self.blocked.clone(),
             answers: &answers,
             plan: Some(&self.wanted),
+            memory: self.memory,
             outdated: BTreeMap::from([("Connector".to_owned(), "the field `spec.kafka.tls`".to_owned())]),
             now: now(),
         })
@@ -138,4 +140,19 @@ fn every_kind_has_all_its_conditions_from_the_first_visit() {
             ["Accepted", "ResolvedRefs", "Programmed", "Ready"]
         );
     });
+}
+
+#[test]
+fn buffers_beyond_the_memory_are_a_warning_and_no_error() {
+    let case = Case { memory: Some(128 << 20), ..case() };
+    let verdicts = case.judge(|judgement| judgement.bridge(&good()));
+    let accepted = &verdicts[0].1;
+    assert_eq!((accepted.holds, accepted.reason.as_str()), (Holds::True, "BuffersExceedMemory"));
+    let mut warned = good();
+    warned.accepted = Verdict::yes(reason::ACCEPTED_WITH_WARNINGS, "Something else.");
+    let both = case.judge(|judgement| judgement.bridge(&warned)).remove(0).1;
+    assert_eq!(both.reason, "AcceptedWithWarnings");
+    assert!(both.message.starts_with("Something else.\nThe buffers of the Sinks"), "{}", both.message);
+    let enough = Case { memory: Some(2 << 30), ..case };
+    assert_eq!(enough.judge(|judgement| judgement.bridge(&good())).remove(0).1.reason, "Accepted");
 }

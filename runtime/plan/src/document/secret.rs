@@ -43,6 +43,15 @@ pub enum Keys {
 }
 
 impl Keys {
+    /// Those of both.
+    pub fn join(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::These(keys), Self::These(more)) => keys.extend(more),
+            (_, Self::All) => *self = Self::All,
+            (Self::All, _) => {}
+        }
+    }
+
     fn add(&mut self, key: &str) {
         if let Self::These(keys) = self {
             keys.insert(key.to_owned());
