@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use isthmus_plan::document;
 use isthmus_rules::trie::FilterTrie;
@@ -29,6 +30,22 @@ pub struct Figures {
     actions_success: AtomicU64,
     actions_failed: AtomicU64,
     last_error: Mutex<Option<String>>,
+    /// When the log last said that a Sink is gone.
+    told_missing: Mutex<Option<Instant>>,
+}
+
+/// How often the log says that a Sink of a rule is gone.
+const MISSING_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Figures {
+    fn is_time_to_tell_missing(&self) -> bool {
+        let mut told = self.told_missing.lock();
+        let due = told.is_none_or(|told| told.elapsed() >= MISSING_LOG_INTERVAL);
+        if due {
+            *told = Some(Instant::now());
+        }
+        due
+    }
 }
 
 /// A rule in force.
@@ -262,6 +279,9 @@ impl ActiveRule {
                     Err(error) => {
                         self.figures.actions_failed.fetch_add(1, Ordering::Relaxed);
                         tracing::debug!(rule = self.name.as_str(), action = action.name, "action failed: {error}");
+                        if matches!(error, ActionError::Missing(_)) && self.figures.is_time_to_tell_missing() {
+                            tracing::warn!(rule = self.name.as_str(), action = action.name, "action fails: {error}");
+                        }
                         *self.figures.last_error.lock() = Some(format!("action {}: {error}", action.name));
                         if let Some(tracker) = tracker.as_deref_mut() {
                             tracker.settle(error.outcome());
