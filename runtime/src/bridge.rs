@@ -588,3 +588,6 @@ fn mqtt(counters: &crate::mqtt::counters::Snapshot) -> status::Mqtt {
         bytes: [counters.bytes_received, counters.bytes_sent],
     }
 }
+
+#[cfg(test)]
+mod tests;
