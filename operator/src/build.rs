@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-pub use config_map::LIMIT;
+pub use config_map::{LIMIT, ReadError, read as read_plan};
 pub use labels::{selector, selector_text};
 
 use crate::{

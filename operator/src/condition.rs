@@ -54,6 +54,8 @@ reasons! {
     REFS_NOT_RESOLVED = "RefsNotResolved";
     /// Every ready pod runs it.
     PROGRAMMED = "Programmed";
+    /// The newest generation is wrong, or refers to what is gone: the pods go on with the last good version.
+    LAST_GOOD_VERSION = "LastGoodVersion";
     /// Some pods run an older revision still, or are being replaced by some that mount a new Secret.
     PROGRAMMING = "Programming";
     /// Some pods have not taken the revision for a minute.

@@ -10,6 +10,7 @@ use crate::{
     build::RuntimeImage,
     figures,
     history::History,
+    in_force::PlansInForce,
     index::{BridgeKey, Index},
     kept::KeptRules,
     metrics::Metrics,
@@ -42,6 +43,8 @@ pub struct Context {
     pub figures: figures::Memory,
     /// Compiled Rules.
     pub rules: KeptRules,
+    /// What the pods run.
+    pub plans: PlansInForce,
     /// What the last revisions held.
     pub history: History,
     /// Publishes events.

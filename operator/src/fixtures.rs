@@ -75,5 +75,5 @@ pub(crate) fn plan(bridge: &Bridge, rules: Vec<Rule>) -> Plan {
         rules,
         secrets: secrets.map(|secret| (("plant".to_owned(), secret.name.clone()), ["car".to_owned()].into())).collect(),
     };
-    render(&resources, &Options { bridge: Some(("plant".to_owned(), "fleet".to_owned())) }).plan.unwrap()
+    render(&resources, &Options { bridge: Some(("plant".to_owned(), "fleet".to_owned())) }, None).plan.unwrap()
 }

@@ -21,6 +21,7 @@ use std::{
 };
 
 use isthmus_api::{Bridge, Connector, Rule, Sink, Source};
+use isthmus_plan::Plan;
 pub use key::BridgeKey;
 
 use self::{
@@ -58,6 +59,8 @@ pub struct Neighbourhood {
     pub bridge: Option<Stored<Bridge>>,
     /// All Bridges of the namespace that can be read.
     pub bridges: Vec<Arc<Bridge>>,
+    /// Names of all of them, whether they can be read or not.
+    pub bridge_names: BTreeSet<String>,
     /// All Connectors of the namespace.
     pub connectors: Vec<Stored<Connector>>,
     /// All Sinks of the namespace.
@@ -66,6 +69,10 @@ pub struct Neighbourhood {
     pub sources: Vec<Stored<Source>>,
     /// The Rules of this Bridge.
     pub rules: Vec<Stored<Rule>>,
+    /// Rules that name a Bridge which does not exist.
+    pub stray_rules: Vec<Stored<Rule>>,
+    /// Whose pods run what leads to no Bridge any more, by kind and name.
+    pub runners: HashMap<(String, String), String>,
     /// What we made for it.
     pub children: BTreeMap<(ChildKind, String), Arc<Child>>,
     /// Its pods, by name.
@@ -85,18 +92,86 @@ impl Neighbourhood {
 
     /// The Connectors of this Bridge.
     pub fn connectors_here(&self) -> impl Iterator<Item = &Stored<Connector>> {
-        self.connectors.iter().filter(|connector| connector.parent() == Parent::Bridge(&self.name))
+        self.connectors.iter().filter(|connector| self.is_here(*connector))
     }
 
-    /// Of Sinks or Sources, those of this Bridge. Those whose Connector does not exist belong to the one without a
-    /// name.
+    /// Of Sinks or Sources, those of this Bridge. Those whose Connector does not exist belong to the Bridge whose pods run
+    /// them, otherwise to the one without a name.
     pub fn of_connectors_here<'a, K: Kind>(&'a self, all: &'a [Stored<K>]) -> impl Iterator<Item = &'a Stored<K>> {
-        let is_here = |name: &str| match self.connectors.iter().find(|connector| connector.name() == name) {
-            Some(connector) => connector.parent() == Parent::Bridge(&self.name),
-            None => self.name.is_empty(),
-        };
-        all.iter().filter(move |stored| matches!(stored.parent(), Parent::Connector(name) if is_here(name)))
+        all.iter().filter(|stored| self.is_here(*stored))
     }
+
+    /// Takes what leads to no Bridge to the one whose pods run it: an edit that is wrong takes a resource to nobody else.
+    /// `plans` are those in force in the namespace, by name of the Bridge.
+    pub fn take_strays(&mut self, plans: &[(String, Arc<Plan>)]) {
+        let mut strays = Vec::new();
+        self.find_strays(&self.connectors, &mut strays);
+        self.find_strays(&self.sinks, &mut strays);
+        self.find_strays(&self.sources, &mut strays);
+        self.find_strays(&self.stray_rules, &mut strays);
+        if strays.is_empty() {
+            return;
+        }
+        let running: HashMap<(&str, &str), &str> = plans
+            .iter()
+            .filter(|(bridge, _)| self.bridge_names.contains(bridge))
+            .flat_map(|(bridge, plan)| parts(plan).map(move |part| (part, bridge.as_str())))
+            .collect();
+        let runner = |(kind, name): (String, String)| {
+            let bridge = (*running.get(&(kind.as_str(), name.as_str()))?).to_owned();
+            Some(((kind, name), bridge))
+        };
+        self.runners = strays.into_iter().filter_map(runner).collect();
+        let mut rules = std::mem::take(&mut self.rules);
+        rules.retain(|rule| self.is_here(rule));
+        // Those that name this Bridge when it does not exist are among them already.
+        if self.bridge.is_some() {
+            rules.extend(self.stray_rules.iter().filter(|rule| self.is_here(*rule)).cloned());
+        }
+        self.rules = rules;
+    }
+
+    /// Whether something that leads to no Bridge, and that this one's pods ran so far, is not in its new plan.
+    pub fn lets_go(&self, plan: &Plan) -> bool {
+        let mine = self.runners.iter().filter(|(_, runner)| **runner == self.name);
+        let runs = |kind: &str, name: &str| parts(plan).any(|part| part == (kind, name));
+        mine.into_iter().any(|((kind, name), _)| !runs(kind, name))
+    }
+
+    fn find_strays<K: Kind>(&self, all: &[Stored<K>], into: &mut Vec<(String, String)>) {
+        let strays = all.iter().filter(|stored| !self.bridge_names.contains(self.leads_to(*stored)));
+        into.extend(strays.map(|stored| (K::kind(&()).into_owned(), stored.name().to_owned())));
+    }
+
+    fn is_here<K: Kind>(&self, stored: &Stored<K>) -> bool {
+        // Hardly ever is there one: no name is copied to look for it.
+        let runner = (!self.runners.is_empty())
+            .then(|| self.runners.get(&(K::kind(&()).into_owned(), stored.name().to_owned())))
+            .flatten();
+        runner.map_or_else(|| self.leads_to(stored), String::as_str) == self.name
+    }
+
+    /// Name of the Bridge that a resource leads to, which may not exist; empty when its Connector does not.
+    fn leads_to<'a, K: Kind>(&'a self, stored: &'a Stored<K>) -> &'a str {
+        match stored.parent() {
+            Parent::Itself => stored.name(),
+            Parent::Bridge(name) => name,
+            Parent::Connector(name) => {
+                match self.connectors.iter().find(|connector| connector.name() == name).map(Stored::parent) {
+                    Some(Parent::Bridge(name)) => name,
+                    _ => "",
+                }
+            }
+        }
+    }
+}
+
+/// What a plan runs, by kind and name.
+fn parts(plan: &Plan) -> impl Iterator<Item = (&'static str, &str)> {
+    let of_sinks = plan.sinks.iter().flat_map(|sink| [("Connector", &*sink.connector), ("Sink", &*sink.name)]);
+    let of_sources =
+        plan.sources.iter().flat_map(|source| [("Connector", &*source.connector), ("Source", &*source.name)]);
+    of_sinks.chain(of_sources).chain(plan.rules.iter().map(|rule| ("Rule", &*rule.name)))
 }
 
 impl Index {
@@ -120,6 +195,7 @@ impl Index {
             if moved {
                 namespace.add_neighbours::<K>(&name, &mut keys);
             }
+            namespace.add_runners(&name, stored, &mut keys);
         }
         keys
     }
@@ -130,6 +206,7 @@ impl Index {
         let Some(namespace) = self.namespaces.get_mut(in_namespace) else { return keys };
         if let Some(gone) = K::table(namespace).remove(name) {
             keys.insert(namespace.key(in_namespace, &gone));
+            namespace.add_runners(in_namespace, &gone, &mut keys);
             namespace.add_neighbours::<K>(in_namespace, &mut keys);
         }
         keys
@@ -251,11 +328,13 @@ impl Index {
         if let Some(namespace) = self.namespaces.get(&key.namespace) {
             found.bridge = namespace.bridges.get(&key.name).cloned();
             found.bridges = namespace.bridges.values().filter_map(|stored| stored.object().cloned()).collect();
+            found.bridge_names = namespace.bridges.keys().cloned().collect();
             found.connectors = namespace.connectors.values().cloned().collect();
             found.sinks = namespace.sinks.values().cloned().collect();
             found.sources = namespace.sources.values().cloned().collect();
             found.rules =
                 namespace.rules.values().filter(|rule| namespace.bridge_of(*rule) == key.name).cloned().collect();
+            found.stray_rules = namespace.rules.values().filter(|rule| namespace.is_stray(*rule)).cloned().collect();
         }
         found
     }
@@ -319,6 +398,18 @@ impl Namespace {
     fn add_neighbours<K: Kind>(&self, namespace: &str, keys: &mut BTreeSet<BridgeKey>) {
         if K::kind(&()) != "Rule" {
             self.add_all(namespace, keys);
+        }
+    }
+
+    /// Whether a resource leads to no Bridge.
+    fn is_stray<K: Kind>(&self, stored: &Stored<K>) -> bool {
+        !self.bridges.contains_key(self.bridge_of(stored))
+    }
+
+    /// The pods of any Bridge may run what leads to none.
+    fn add_runners<K: Kind>(&self, namespace: &str, stored: &Stored<K>, keys: &mut BTreeSet<BridgeKey>) {
+        if self.is_stray(stored) {
+            keys.extend(self.bridges.keys().map(|name| BridgeKey::new(namespace, name)));
         }
     }
 

@@ -47,7 +47,7 @@ mod tests {
             let resources = Borrowed { bridges: vec![&bridge], rules, ..Borrowed::default() };
             let options = Options { bridge: Some(("plant".to_owned(), "fleet".to_owned())) };
             kept.with(&key, |rules| {
-                render_kept(&resources, &options, rules);
+                render_kept(&resources, &options, rules, None);
                 rules.compiled()
             })
         };

@@ -15,6 +15,7 @@
 //! | [`build`] | the objects that a Bridge needs | none |
 //! | [`status`], [`condition`] | what is to be said, and how it becomes conditions | none |
 //! | [`kept`] | compiled Rules between visits | none |
+//! | [`in_force`] | what pods run, which goes on where the newest version of a resource is wrong | none |
 //! | [`figures`], [`history`], [`queue`] | when: refreshes, deadlines, visits | a clock |
 //! | [`watch`], [`apply`], [`observe`], [`visit`] | talking to the API server and to pods | yes |
 //! | [`crd`] | whether our definitions are there and new enough | yes |
@@ -33,6 +34,7 @@ pub mod figures;
 #[cfg(test)]
 mod fixtures;
 pub mod history;
+pub mod in_force;
 pub mod index;
 pub mod kept;
 pub mod lease;

@@ -125,6 +125,7 @@ async fn work(
         applier: crate::apply::Applier::default(),
         figures: crate::figures::Memory::default(),
         rules: crate::kept::KeptRules::default(),
+        plans: crate::in_force::PlansInForce::default(),
         history: crate::history::History::default(),
         recorder: Recorder::new(client.clone(), reporter),
         metrics,
@@ -221,6 +222,7 @@ async fn lead(context: &Arc<Context>, mut election: Election, progress: &Progres
                 tracing::warn!("visits did not end in time");
             }
             context.rules.clear();
+            context.plans.clear();
             over
         } else {
             tokio::select! {

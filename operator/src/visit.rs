@@ -9,6 +9,7 @@
 //! The steps that decide (render, diagnose, build, judge) are pure; this module puts the calls between them. A visit
 //! with nothing to do writes nothing.
 
+mod in_force;
 mod judge;
 mod pods;
 mod resources;
@@ -27,7 +28,7 @@ use crate::{
     apply::{ApplyError, Owner},
     build::{self, BuildError, Inputs},
     condition::{Verdict, reason},
-    context::Context,
+    context::{Context, SETTLE},
     history::{Part, Revisions},
     index::{BridgeKey, Neighbourhood, child::ChildKind},
     observe,
@@ -62,6 +63,15 @@ pub enum VisitError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// It is not known what the pods run.
+    #[error("the ConfigMap `{name}` with the plan in force cannot be read")]
+    Plan {
+        /// Its name.
+        name: String,
+        /// What the API server says.
+        #[source]
+        source: Box<kube::Error>,
+    },
     /// A pod could not be told of a new revision.
     #[error("the pod `{name}` cannot be told of the new revision")]
     Pod {
@@ -81,7 +91,12 @@ pub enum VisitError {
 
 /// Visits a Bridge. Returns how long the next visit can wait; `None` when there is nothing left to visit.
 pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration>, VisitError> {
-    let around = context.index.lock().neighbourhood(key);
+    let mut around = context.index.lock().neighbourhood(key);
+    if around.bridge.is_none() && !knows_all_plans(context, key, &around) {
+        return Ok(Some(SOON));
+    }
+    let in_force = in_force::of(context, key, &around).await?;
+    around.take_strays(&context.plans.of_namespace(&key.namespace));
     let secrets = Secrets::of(context, key, &around);
     if secrets.are_coming(context) {
         return Ok(Some(UNSETTLED));
@@ -91,19 +106,23 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
     let options = Options { bridge: Some((key.namespace.clone(), key.name.clone())) };
     let rendered = context.rules.with(key, |rules| {
         let before = rules.compiled();
-        let rendered = isthmus_plan::render_kept(&resources, &options, rules);
+        let rendered = isthmus_plan::render_kept(&resources, &options, rules, in_force.as_deref());
         context.metrics.compiled(rules.compiled() - before);
         rendered
     });
-    let diagnoses = Diagnoses::of(&around, &rendered.findings);
+    let diagnoses = Diagnoses::of(&around, &rendered);
+    let plan = rendered.plan.map(Arc::new);
     let mut failure = None;
     let mut blocked = blocked(&around, &diagnoses, &secrets);
     let mut fresh = around.children.clone();
-    if let (None, Some(bridge), Some(plan)) = (&blocked, bridge_of(&around), &rendered.plan) {
+    if let (None, Some(bridge), Some(plan)) = (&blocked, bridge_of(&around), &plan) {
         match apply(context, key, bridge, plan, &mut fresh).await {
             Ok(()) => {
                 context.applier.succeeded(key);
                 pods::tell(context, &around.pods, &plan.revision, &secrets.version()).await?;
+                if around.lets_go(plan) {
+                    visit_the_lost(context, key);
+                }
             }
             // Not worth a word yet: what was said before still holds.
             Err(Failure::Apply(error)) if error.is_passing() && context.applier.failed(key) < PATIENCE => {
@@ -122,7 +141,7 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
     let answers = observe::ask(&around.pods).await;
     let now = Timestamp::now();
     // What is held back is not asked of the pods: they are compared with it once it is.
-    let revisions = match (&blocked, &rendered.plan) {
+    let revisions = match (&blocked, &plan) {
         (None, Some(plan)) => context.history.note(key, plan, now),
         _ => Revisions::default(),
     };
@@ -132,7 +151,7 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
         rollout: rollout_of(&around, &fresh, key, now),
         blocked,
         answers: &answers,
-        plan: rendered.plan.as_ref(),
+        plan: plan.as_deref(),
         memory: bridge_of(&around).and_then(|bridge| memory::limit(bridge)),
         outdated: context.cluster.read().outdated.clone(),
         now,
@@ -145,6 +164,19 @@ pub async fn visit(context: &Context, key: &BridgeKey) -> Result<Option<Duration
         None if around.is_empty() => Ok(None),
         None => Ok(Some(next(&judgement, now))),
     }
+}
+
+/// Visits what leads to no Bridge: some of it is run by none any more.
+fn visit_the_lost(context: &Context, key: &BridgeKey) {
+    let index = context.index.lock();
+    for lost in index.keys().into_iter().filter(|lost| lost.namespace == key.namespace && !index.has_bridge(lost)) {
+        context.queue.add(lost, SETTLE);
+    }
+}
+
+/// Whether the plans of all Bridges in the namespace are known. What leads to no Bridge may run in the pods of any.
+fn knows_all_plans(context: &Context, key: &BridgeKey, around: &Neighbourhood) -> bool {
+    around.bridge_names.iter().all(|name| context.plans.knows(&BridgeKey::new(&key.namespace, name)))
 }
 
 fn next(judgement: &Judgement<'_>, now: Timestamp) -> Duration {
@@ -225,7 +257,7 @@ async fn apply(
     context: &Context,
     key: &BridgeKey,
     bridge: &Bridge,
-    plan: &Plan,
+    plan: &Arc<Plan>,
     children: &mut BTreeMap<(ChildKind, String), Arc<crate::index::child::Child>>,
 ) -> Result<(), Failure> {
     let uid = bridge.uid().unwrap_or_default();
@@ -237,8 +269,14 @@ async fn apply(
     for desired in &desired {
         let place = (desired.kind, desired.name.clone());
         let live = children.get(&place).cloned();
-        let written =
-            context.applier.apply(&context.client, owner, desired, live.as_deref()).await.map_err(Failure::Apply)?;
+        let written = context.applier.apply(&context.client, owner, desired, live.as_deref()).await;
+        if desired.kind == ChildKind::ConfigMap {
+            match &written {
+                Ok(_) => context.plans.put(key, &uid, Some(Arc::clone(plan))),
+                Err(_) => context.plans.doubt(key),
+            }
+        }
+        let written = written.map_err(Failure::Apply)?;
         if let Some(written) = written {
             context.index.lock().put_child(written.clone());
             children.insert(place, Arc::new(written));

@@ -2,7 +2,8 @@
 //!
 //! [`Bridge::apply`] takes on another plan while everything runs. The new one is prepared beside the old one first
 //! (rules compiled, ports bound, Secrets read); when anything of it fails, nothing has changed. Then only what differs is
-//! touched, by name: connected clients, buffers and consumer groups of unchanged parts do not notice.
+//! touched, by name: connected clients, buffers and consumer groups of unchanged parts do not notice. A Sink with another uid
+//! is another Sink: it has a buffer of its own, and what the one before has drains beside it.
 //!
 //! A plan that needs a Secret which this process was started without is refused whole: what it would take for the new part
 //! it could never send. Only a process that starts takes a plan as it is.
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use isthmus_plan::document::Keys;
@@ -107,6 +109,8 @@ pub struct Bridge {
     applying: tokio::sync::Mutex<()>,
     /// Drains of what was removed.
     retiring: TaskTracker,
+    /// Records that removed Sinks could not deliver.
+    lost_with_sinks: Arc<AtomicU64>,
     _watching_memory: AbortOnDropHandle<()>,
 }
 
@@ -192,6 +196,7 @@ impl Bridge {
             }),
             applying: tokio::sync::Mutex::new(()),
             retiring: TaskTracker::new(),
+            lost_with_sinks: Arc::default(),
             _watching_memory: watching_memory,
         });
         bridge.apply(plan).await?;
@@ -234,10 +239,12 @@ impl Bridge {
         let wanted = plan.secrets();
         let found = self.options.secrets.read(&wanted);
         {
-            let running = self.running.read();
-            if plan == running.plan && found == running.found {
-                drop(running);
-                self.clear_rejection();
+            let mut running = self.running.write();
+            // Another generation alone is nothing to do for a pod.
+            let is_the_same = plan.revision == running.plan.revision && Diff::between(&running.plan, &plan).is_empty();
+            if is_the_same && found == running.found {
+                running.plan = plan;
+                running.rejected = None;
                 return Ok(Applied::Nothing);
             }
             // A process that starts has no other plan, and may wait for what comes.
@@ -295,7 +302,9 @@ impl Bridge {
         let mut changed_sinks = Vec::new();
         for sink in &plan.sinks {
             let link = links.get(&sink.connector).cloned().unwrap_or_else(|| Ok(Security::default()));
-            let prepared = match running.sinks.get(&sink.name) {
+            // One that is added is new, even beside another of its name: that one is removed.
+            let known = running.sinks.get(&sink.name).filter(|_| !diff.sinks.added.contains(&sink.name));
+            let prepared = match known {
                 Some(known) => {
                     Sink::check(sink).map_err(|problem| compile("Sink", &sink.name, &problem))?;
                     if diff.sinks.changed.contains(&sink.name) || relinked(&sink.connector) {
@@ -397,10 +406,16 @@ impl Bridge {
 
     /// Lets a removed Sink finish beside what goes on.
     fn retire(&self, name: String, sink: Arc<Sink>, grace: Duration) {
+        let lost = Arc::clone(&self.lost_with_sinks);
         self.retiring.spawn(async move {
             let left = sink.drain(Instant::now() + grace).await;
             if left > 0 {
-                tracing::warn!(sink = name, records = left, "the Sink was removed before Kafka had all its records");
+                lost.fetch_add(left, Ordering::Relaxed);
+                tracing::error!(
+                    sink = name,
+                    records = left,
+                    "the Sink was removed and its records are lost: Kafka did not take them in time"
+                );
             }
         });
     }
@@ -542,6 +557,7 @@ impl Observe for Bridge {
             memory: self.options.memory.usage(),
             mqtt: mqtt(&self.broker.snapshot()),
             sinks: running.plan.sinks.iter().filter_map(|sink| by_plan(&sink.name)).collect(),
+            removed_sink_records_lost: self.lost_with_sinks.load(Ordering::Relaxed),
             sources: running.plan.sources.iter().filter_map(|source| running.source(source)).collect(),
             rules: self.ingress.rules().snapshot(),
         }
@@ -583,3 +599,6 @@ fn mqtt(counters: &crate::mqtt::counters::Snapshot) -> status::Mqtt {
         bytes: [counters.bytes_received, counters.bytes_sent],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ impl CheckReport {
 /// Checks `files` together, as local mode would run them. `styled` draws with colours.
 pub fn check(files: &[PathBuf], styled: bool) -> CheckReport {
     let manifests = manifest::load(files);
-    let rendered = manifests.render(&Options::default());
+    let rendered = manifests.render(&Options::default(), None);
     report(&manifests, &rendered.problems, styled)
 }
 

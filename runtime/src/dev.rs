@@ -1,5 +1,5 @@
 //! `isthmus dev`: manifests on one machine, with an embedded Kafka unless a real one is named. A changed manifest takes
-//! effect without a restart; a broken edit is shown and changes nothing.
+//! effect without a restart. A mistake in it is shown: of the resource that has it, the last good version goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use isthmus_plan::Plan;
+use isthmus_plan::{Kept, Plan};
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -40,7 +40,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let mut local = Local::start(args.files, args.kafka).await?;
-    let Some(Configuration { plan, secrets, unused }) = local.read() else { return Ok(ExitCode::FAILURE) };
+    let Some(Configuration { plan, secrets, unused, .. }) = local.read().filter(|read| !read.errors) else {
+        return Ok(ExitCode::FAILURE);
+    };
     *local.secrets.lock() = secrets;
     local.create_topics(&plan).await?;
     let options = Options {
@@ -52,6 +54,7 @@ pub async fn dev(args: args::Dev) -> anyhow::Result<ExitCode> {
     };
     let admin = Admin::bind(args.admin)?;
     let address = admin.address();
+    local.in_force = Some(plan.clone());
     let bridge = Bridge::start(plan, options).await?;
 
     let serving = admin.start(Arc::clone(&bridge) as Arc<dyn Observe>)?;
@@ -96,6 +99,8 @@ struct Local {
     secrets: Arc<Mutex<BTreeMap<String, Data>>>,
     /// Text of the files at the last look.
     seen: Vec<String>,
+    /// The last plan that was taken on: what it has of a resource goes on while that has a mistake.
+    in_force: Option<Plan>,
     topics: BTreeSet<String>,
     /// Topics on their way into a real Kafka; ends with local mode.
     creating: JoinSet<()>,
@@ -104,9 +109,26 @@ struct Local {
 /// What the manifests say: a plan, and the Secrets of its namespace.
 struct Configuration {
     plan: Plan,
+    /// Whether something of the manifests is not in the plan as it is written.
+    errors: bool,
+    /// What goes on in its last good version instead.
+    kept: Vec<Kept>,
     secrets: BTreeMap<String, Data>,
     /// What of the manifests the embedded Kafka has no use for.
     unused: Option<String>,
+}
+
+/// What the status says of a newer configuration that is not wholly in force.
+const ERRORS: &str = "the manifests have errors: see the terminal";
+
+/// What becomes of what has errors.
+fn fate(kept: &[Kept]) -> String {
+    let names: Vec<String> = kept.iter().map(|kept| format!("{} {}", kept.object.kind, kept.object.name)).collect();
+    match names.as_slice() {
+        [] => "what has them is left out".to_owned(),
+        [one] => format!("{one} goes on with its last good version"),
+        [many @ .., last] => format!("{} and {last} go on with their last good versions", many.join(", ")),
+    }
 }
 
 /// Creates topics in a real Kafka once it answers.
@@ -149,6 +171,7 @@ impl Local {
             embedded,
             secrets: Arc::default(),
             seen: Vec::new(),
+            in_force: None,
             topics: BTreeSet::new(),
             creating: JoinSet::new(),
         })
@@ -173,18 +196,23 @@ impl Local {
         (manifests, unused)
     }
 
-    /// What the manifests say; `None` when they have errors, which were shown.
+    /// What the manifests say; `None` when they have errors with which there is no plan. Errors are shown.
     fn read(&mut self) -> Option<Configuration> {
         let (manifests, unused) = self.load();
-        let rendered = manifests.render(&isthmus_plan::Options::default());
+        let rendered = manifests.render(&isthmus_plan::Options::default(), self.in_force.as_ref());
         if !rendered.problems.is_empty() {
             complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
         }
         let errors = rendered.has_errors();
-        let plan = rendered.plan.filter(|_| !errors)?;
+        let goes_on = |plan: &Plan| {
+            let before = self.in_force.as_ref().map(|plan| (&plan.bridge.namespace, &plan.bridge.name));
+            before == Some((&plan.bridge.namespace, &plan.bridge.name)) && !manifests.hides_resources()
+        };
+        // With errors only the Bridge that runs goes on, and only when nothing that seems deleted may be in the text.
+        let plan = rendered.plan.filter(|plan| !errors || goes_on(plan))?;
         let ours = manifests.secrets.into_iter().filter(|secret| secret.namespace == plan.bridge.namespace);
         let secrets = ours.map(|secret| (secret.name, secret.data)).collect();
-        Some(Configuration { plan, secrets, unused })
+        Some(Configuration { plan, errors, kept: rendered.kept, secrets, unused })
     }
 
     /// Creates the topics that the plan names and that were not created before. A real Kafka is asked in the
@@ -232,19 +260,33 @@ impl Local {
             bridge.reject(revision, why.to_owned());
             Some(format!("{why}\nthe manifests changed and are refused; the configuration before goes on"))
         };
-        let Some(Configuration { plan, secrets, unused }) = self.read() else {
-            return refused(bridge, String::new(), "the manifests have errors: see the terminal");
+        let Some(Configuration { plan, errors, kept, secrets, unused }) = self.read() else {
+            return refused(bridge, String::new(), ERRORS);
         };
         let before = std::mem::replace(&mut *self.secrets.lock(), secrets);
         let revision = plan.revision.clone();
         let applied = match self.create_topics(&plan).await {
-            Ok(()) => bridge.apply(plan).await.map_err(anyhow::Error::from),
+            Ok(()) => bridge.apply(plan.clone()).await.map_err(anyhow::Error::from),
             Err(error) => Err(error),
         };
+        if applied.is_ok() {
+            self.in_force = Some(plan);
+        }
+        if errors && applied.is_ok() {
+            bridge.reject(String::new(), ERRORS.to_owned());
+        }
         match applied {
+            Ok(Applied::Nothing) if errors => Some(format!("the manifests have errors; {}", fate(&kept))),
             Ok(Applied::Nothing) => Some("the manifests changed, and mean the same".into()),
             Ok(Applied::InForce(unusable)) => {
-                let mut news = vec![format!("the changed manifests are in force, revision {revision}")];
+                let mut news = vec![if errors {
+                    format!(
+                        "the changed manifests are in force without what has errors, revision {revision}; {}",
+                        fate(&kept)
+                    )
+                } else {
+                    format!("the changed manifests are in force, revision {revision}")
+                }];
                 news.extend(unusable.into_iter().map(|problem| format!("except for a Secret: {problem}")));
                 news.extend(unused);
                 Some(news.join("\n"))

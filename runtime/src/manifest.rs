@@ -20,7 +20,9 @@ pub mod yaml;
 use std::{fmt, path::PathBuf};
 
 use isthmus_api::{Bridge, BridgeSpec, ObjectRef, bridge::Access};
-use isthmus_plan::{Finding, Options, Plan, Resources, finding::reason, render, resources::DEFAULT_NAMESPACE};
+use isthmus_plan::{
+    Finding, Kept, Options, Plan, Resources, finding::reason, render_readable, resources::DEFAULT_NAMESPACE,
+};
 
 pub use problem::{File, Problem, Severity};
 pub use secret::Secret;
@@ -39,6 +41,8 @@ pub struct Manifests {
     origins: Vec<Origin>,
     /// Some text could not be read, so what seems to be missing may be in it.
     partial: bool,
+    /// A document does not say what resource it is.
+    nameless: bool,
 }
 
 /// Names only: the files may hold Secrets.
@@ -66,6 +70,8 @@ pub struct Rendered {
     pub plan: Option<Plan>,
     /// Everything there is to say, in the order of the files.
     pub problems: Vec<Problem>,
+    /// What goes on in its last good version.
+    pub kept: Vec<Kept>,
 }
 
 impl Rendered {
@@ -124,18 +130,29 @@ pub fn parse(files: Vec<File>) -> Manifests {
 
 impl Manifests {
     fn add(&mut self, file: usize, root: yaml::Node) {
-        let Some(object) = document::read(file, &root, self) else { return };
+        let before = self.problems.len();
+        let Some(object) = document::read(file, &root, self) else {
+            self.nameless |= self.problems[before..].iter().any(|problem| problem.severity == Severity::Error);
+            return;
+        };
         self.origins.push(Origin { object, file, root });
     }
 
     /// The plan of these manifests, with every problem there is. Resources with problems are left out of it, so a
     /// plan with errors is for showing, not for running.
-    pub fn render(&self, options: &Options) -> Rendered {
+    ///
+    /// With the plan that is `in_force`, a resource with a problem goes on as it is there, and the plan is for running when
+    /// there is nothing [hidden](Self::hides_resources) in the files.
+    pub fn render(&self, options: &Options, in_force: Option<&Plan>) -> Rendered {
         let broken = self.broken();
-        let rendered = match self.stand_in(&broken) {
-            Some(resources) => isthmus_plan::Rendered { plan: None, ..render(&resources, options) },
-            None => render(&self.resources, options),
-        };
+        let unreadable: Vec<ObjectRef> = broken.iter().map(|object| (*object).clone()).collect();
+        let stand_in = self.stand_in(&broken);
+        let resources = stand_in.as_ref().unwrap_or(&self.resources);
+        let mut rendered = render_readable(resources, &unreadable, options, in_force);
+        if stand_in.is_some() && !rendered.kept.iter().any(|kept| kept.object.kind == "Bridge") {
+            rendered.plan = None;
+            rendered.kept.clear();
+        }
         let mut problems = self.problems.clone();
         let own = rendered.findings.iter().filter(|finding| !self.follows_from(finding, &broken));
         problems.extend(own.map(|finding| self.locate(finding)));
@@ -143,7 +160,12 @@ impl Manifests {
             let start = problem.span.as_ref().map_or(0, |span| span.start);
             (problem.file.unwrap_or(usize::MAX), start, std::cmp::Reverse(problem.severity))
         });
-        Rendered { plan: rendered.plan, problems }
+        Rendered { plan: rendered.plan, problems, kept: rendered.kept }
+    }
+
+    /// Whether there is text of which nobody knows what resource it is: what seems to be deleted may be in it.
+    pub fn hides_resources(&self) -> bool {
+        self.partial || self.nameless
     }
 
     /// Number of resources that were read from `file`, Secrets included.
@@ -163,6 +185,7 @@ impl Manifests {
             "Connector" => !contains(&self.resources.connectors, object),
             "Sink" => !contains(&self.resources.sinks, object),
             "Source" => !contains(&self.resources.sources, object),
+            "Rule" => !contains(&self.resources.rules, object),
             "Secret" => !self.resources.secrets.contains_key(&(object.namespace.clone(), object.name.clone())),
             _ => false,
         };

@@ -27,10 +27,18 @@ pub enum Outcome {
     Safe,
     /// It can never succeed (too large for Kafka, a template without a value): sending it again would repeat the failure.
     Rejected,
+    /// It was handed to what is gone: a Sink that was deleted while a rule still names it. Sending it again would fail
+    /// until somebody corrects the configuration.
+    Misconfigured,
     /// A limit stands in the way now.
     QuotaExceeded,
     /// Not confirmed in time, or given up while stopping. It may still arrive; sending it again may succeed.
     Unavailable,
+}
+
+impl Outcome {
+    /// How many there are.
+    pub const COUNT: usize = 6;
 }
 
 /// One resolved receipt.

@@ -7,3 +7,6 @@ pub mod action;
 pub mod columns;
 pub mod host;
 pub mod table;
+
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,7 @@ pub fn plan(args: &args::Plan) -> anyhow::Result<ExitCode> {
         let (namespace, name) = name.split_once('/').unwrap_or((DEFAULT_NAMESPACE, name));
         (namespace.to_owned(), name.to_owned())
     });
-    let rendered = manifests.render(&isthmus_plan::Options { bridge });
+    let rendered = manifests.render(&isthmus_plan::Options { bridge }, None);
     if !rendered.problems.is_empty() {
         complain(&manifests.draw(&rendered.problems, std::io::stderr().is_terminal()));
     }

@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub mqtt: Mqtt,
     /// Sinks by name.
     pub sinks: Vec<Sink>,
+    /// Records that Sinks still had when the time they had after their removal was over.
+    pub removed_sink_records_lost: u64,
     /// Sources by name.
     pub sources: Vec<Source>,
     /// Rules by name.

@@ -90,3 +90,52 @@ fn namespaces_are_worlds_of_their_own() {
     assert_eq!(index.put::<Bridge>(&Stored::read(elsewhere)), BTreeSet::from([BridgeKey::new("other", "b")]));
     assert_eq!(index.neighbourhood(&key("a")).bridges.len(), 1);
 }
+
+/// The plan of `a` with the Sink `s`, its Connector `kafka` and the Rule `r`.
+fn plan_of_a() -> (String, Arc<Plan>) {
+    let bridge = crate::fixtures::bridge(&json!({}));
+    let mut plan = crate::fixtures::plan(&bridge, vec![crate::fixtures::rule("r", "SELECT * FROM \"a\"")]);
+    plan.sinks[0].name = "s".to_owned();
+    plan.sources.clear();
+    ("a".to_owned(), Arc::new(plan))
+}
+
+#[test]
+fn what_leads_nowhere_stays_with_the_bridge_whose_pods_run_it() {
+    let mut index = Index::default();
+    index.put::<Bridge>(&stored("a", &json!({})));
+    index.put::<Bridge>(&stored("b", &json!({})));
+    // Any Bridge may run what is mistyped.
+    assert_eq!(index.put::<Sink>(&stored("s", &sink())), keys(&["", "a", "b"]));
+    assert_eq!(index.put::<Rule>(&stored("r", &rule("aa"))), keys(&["aa", "a", "b"]));
+    index.put::<Rule>(&stored("never-ran", &rule("aa")));
+    let around = |name: &str| {
+        let mut around = index.neighbourhood(&key(name));
+        around.take_strays(&[plan_of_a()]);
+        let sinks: Vec<_> = around.of_connectors_here(&around.sinks).map(|sink| sink.name().to_owned()).collect();
+        let rules: Vec<_> = around.rules.iter().map(|rule| rule.name().to_owned()).collect();
+        (sinks, rules)
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(around("a"), (names(&["s"]), names(&["r"])));
+    assert_eq!(around("b"), (names(&[]), names(&[])));
+    assert_eq!(around(""), (names(&[]), names(&[])), "not said twice");
+    assert_eq!(around("aa"), (names(&[]), names(&["never-ran"])));
+    let mut a = index.neighbourhood(&key("a"));
+    a.take_strays(&[plan_of_a()]);
+    assert!(!a.lets_go(&plan_of_a().1));
+    assert!(a.lets_go(&crate::fixtures::plan(&crate::fixtures::bridge(&json!({})), Vec::new())));
+    // A Rule that leads nowhere and is deleted concerns whoever runs it.
+    assert_eq!(index.remove::<Rule>("plant", "r"), keys(&["aa", "a", "b"]));
+}
+
+#[test]
+fn what_leads_to_another_bridge_moves_there() {
+    let mut index = Index::default();
+    index.put::<Bridge>(&stored("a", &json!({})));
+    index.put::<Bridge>(&stored("b", &json!({})));
+    index.put::<Rule>(&stored("r", &rule("b")));
+    let mut a = index.neighbourhood(&key("a"));
+    a.take_strays(&[plan_of_a()]);
+    assert!(a.rules.is_empty());
+}

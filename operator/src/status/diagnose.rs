@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use isthmus_plan::{Finding, Severity};
 
-use crate::condition::{Verdict, is_about_reference, reason};
+use crate::condition::{Holds, Verdict, is_about_reference, reason};
 
 /// What the findings of one resource amount to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,39 @@ pub struct Diagnosis {
     pub accepted: Verdict,
     /// Whether what it refers to is there.
     pub resolved: Verdict,
+    /// What the pods go on with instead.
+    pub last_good: Option<LastGood>,
+}
+
+/// A version of a resource that goes on in the pods because the newest one is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastGood {
+    /// Its generation; `None` when the plan does not say.
+    pub running: Option<i64>,
+    /// The newest generation.
+    pub newest: i64,
+}
+
+impl LastGood {
+    /// Said at the end of what is wrong.
+    fn goes_on(self) -> String {
+        match self.running {
+            Some(generation) => format!("Generation {generation} goes on in the pods."),
+            None => "The version before goes on in the pods.".to_owned(),
+        }
+    }
+
+    /// What the pods run, and why it is not the newest version.
+    fn runs(self, why: &str) -> String {
+        let newest = self.newest;
+        match self.running {
+            Some(running) if running == newest => {
+                format!("The pods run generation {running} with what it referred to before, because: {why}")
+            }
+            Some(running) => format!("The pods run generation {running}; generation {newest} does not, because: {why}"),
+            None => format!("The pods run the version before; generation {newest} does not, because: {why}"),
+        }
+    }
 }
 
 impl Diagnosis {
@@ -20,7 +53,7 @@ impl Diagnosis {
         let message = format!(
             "This version of the operator cannot read the stored object: {why}. Apply it again in a form that it knows, or upgrade the operator and its definitions together."
         );
-        Self { accepted: Verdict::no(reason::UNREADABLE, message), resolved: unchecked() }
+        Self { accepted: Verdict::no(reason::UNREADABLE, message), resolved: unchecked(), last_good: None }
     }
 
     /// Whether it can be part of a plan.
@@ -53,7 +86,31 @@ impl Diagnosis {
             None if !accepted.is_true() => unchecked(),
             None => Verdict::yes(reason::RESOLVED, "Everything it refers to is there."),
         };
-        Self { accepted, resolved }
+        Self { accepted, resolved, last_good: None }
+    }
+
+    /// The same for a resource whose last good version goes on in the pods.
+    #[must_use]
+    pub fn going_on(mut self, last_good: LastGood) -> Self {
+        let wrong = if self.accepted.holds == Holds::False { &mut self.accepted } else { &mut self.resolved };
+        if wrong.holds == Holds::False {
+            // A message of several lines is a picture: what follows it begins a line.
+            let gap = if wrong.message.contains('\n') { '\n' } else { ' ' };
+            wrong.message = format!("{}{gap}{}", wrong.message, last_good.goes_on());
+        }
+        self.last_good = Some(last_good);
+        self
+    }
+
+    /// `Programmed` of a resource whose last good version goes on in the pods.
+    pub fn programmed(&self) -> Option<Verdict> {
+        let last_good = self.last_good?;
+        let wrong = if self.accepted.holds == Holds::False { &self.accepted } else { &self.resolved };
+        // The rest of it, with the line and a caret, stands where it is said first.
+        let why = wrong.message.lines().next().unwrap_or_default();
+        let why = why.strip_suffix(&last_good.goes_on()).unwrap_or(why).trim_end();
+        let why = if why.ends_with(['.', '?', '!']) { why.to_owned() } else { format!("{why}.") };
+        Some(Verdict::no(reason::LAST_GOOD_VERSION, last_good.runs(&why)))
     }
 }
 

@@ -1,9 +1,12 @@
 //! From one visit's facts to the verdicts of each resource. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use isthmus_api::Rule;
-use isthmus_plan::Plan;
+use isthmus_plan::{
+    Plan,
+    document::{self, ActionKind},
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -100,7 +103,10 @@ impl Judgement<'_> {
         }
         match &self.blocked {
             Some(blocked) => blocked.verdict(&self.key.name),
-            None => self.running(part),
+            None => {
+                let running = self.running(part);
+                diagnosis.programmed().filter(|_| running.is_true()).unwrap_or(running)
+            }
         }
     }
 
@@ -183,20 +189,36 @@ impl Judgement<'_> {
         ]
     }
 
-    /// Names of the Rules in the plan.
-    pub(super) fn planned_rules(&self) -> HashSet<&str> {
-        self.plan.into_iter().flat_map(|plan| &plan.rules).map(|rule| rule.name.as_str()).collect()
+    /// The Rules in the plan, by name.
+    pub(super) fn planned_rules(&self) -> HashMap<&str, &document::Rule> {
+        self.plan.into_iter().flat_map(|plan| &plan.rules).map(|rule| (rule.name.as_str(), rule)).collect()
+    }
+
+    /// What a Rule that runs cannot do, because a Sink is gone.
+    fn lacking(rule: &document::Rule) -> String {
+        let lacking = rule.actions.iter().filter_map(|action| match &action.kind {
+            ActionKind::Missing(sink) => Some(format!(
+                " Its action `{}` fails for every message, because the Sink `{sink}` is not there any more.",
+                action.name
+            )),
+            _ => None,
+        });
+        lacking.collect()
     }
 
     pub(super) fn rule(
         &self,
         name: &str,
         rule: Option<&Rule>,
-        planned: &HashSet<&str>,
+        planned: &HashMap<&str, &document::Rule>,
         diagnosis: &Diagnosis,
     ) -> Verdicts {
         let accepted = self.accepted("Rule", diagnosis);
-        let mut programmed = self.programmed(diagnosis, Part::Rule(name), rule.is_some() && planned.contains(name));
+        let in_plan = planned.get(name).copied();
+        let mut programmed = self.programmed(diagnosis, Part::Rule(name), in_plan.is_some());
+        if let Some(rule) = in_plan.filter(|_| self.blocked.is_none()) {
+            programmed.message.push_str(&Self::lacking(rule));
+        }
         let disabled = rule.is_some_and(|rule| !rule.spec.enabled);
         if disabled && programmed.holds == Holds::True {
             programmed = Verdict::yes(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use isthmus_api::ObjectRef;
-use isthmus_plan::{Borrowed, Finding};
+use isthmus_plan::{Borrowed, Finding, Kept, Rendered};
 
 use super::secrets::Present;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         Neighbourhood,
         resource::{Kind, Stored},
     },
-    status::diagnose::Diagnosis,
+    status::diagnose::{Diagnosis, LastGood},
 };
 
 /// The resources around a Bridge, as far as they can be read. What is being deleted counts as gone.
@@ -41,23 +41,24 @@ pub(super) struct Diagnoses {
 }
 
 impl Diagnoses {
-    pub(super) fn of(around: &Neighbourhood, findings: &[Finding]) -> Self {
+    pub(super) fn of(around: &Neighbourhood, Rendered { findings, kept, .. }: &Rendered) -> Self {
         let mut by_object = HashMap::new();
         let mut grouped: HashMap<&ObjectRef, Vec<&Finding>> = HashMap::new();
         for finding in findings {
             grouped.entry(&finding.object).or_default().push(finding);
         }
-        diagnose(around.bridge.as_slice(), &grouped, &mut by_object, |_, _| None);
-        diagnose(&around.connectors, &grouped, &mut by_object, |_, _| None);
-        diagnose(&around.sinks, &grouped, &mut by_object, |sink, path| match path {
+        let found = &Found { findings: grouped, kept: kept.iter().map(|kept| (&kept.object, kept)).collect() };
+        diagnose(around.bridge.as_slice(), found, &mut by_object, |_, _| None);
+        diagnose(&around.connectors, found, &mut by_object, |_, _| None);
+        diagnose(&around.sinks, found, &mut by_object, |sink, path| match path {
             "spec.topic" => Some(&sink.spec.topic),
             "spec.key" => Some(&sink.spec.key),
             "spec.value" => Some(&sink.spec.value),
             "spec.timestamp" => Some(&sink.spec.timestamp),
             _ => None,
         });
-        diagnose(&around.sources, &grouped, &mut by_object, |_, _| None);
-        diagnose(&around.rules, &grouped, &mut by_object, |rule, path| (path == "spec.sql").then_some(&*rule.spec.sql));
+        diagnose(&around.sources, found, &mut by_object, |_, _| None);
+        diagnose(&around.rules, found, &mut by_object, |rule, path| (path == "spec.sql").then_some(&*rule.spec.sql));
         Self { by_object }
     }
 
@@ -75,9 +76,15 @@ fn reference<K: Kind>(stored: &Stored<K>) -> ObjectRef {
     ObjectRef::new(K::kind(&()), stored.namespace(), stored.name())
 }
 
+/// What a rendering found, by resource.
+struct Found<'a> {
+    findings: HashMap<&'a ObjectRef, Vec<&'a Finding>>,
+    kept: HashMap<&'a ObjectRef, &'a Kept>,
+}
+
 fn diagnose<K: Kind>(
     all: &[Stored<K>],
-    findings: &HashMap<&ObjectRef, Vec<&Finding>>,
+    found: &Found<'_>,
     into: &mut HashMap<ObjectRef, Diagnosis>,
     text_of: impl for<'k> Fn(&'k K, &str) -> Option<&'k str>,
 ) {
@@ -86,9 +93,16 @@ fn diagnose<K: Kind>(
         let diagnosis = match stored {
             Stored::Unreadable(unreadable) => Diagnosis::unreadable(&unreadable.message),
             Stored::Parsed(parsed) => {
-                let found = findings.get(&object).map(Vec::as_slice).unwrap_or_default();
-                Diagnosis::of(found, |path| text_of(parsed, path))
+                let findings = found.findings.get(&object).map(Vec::as_slice).unwrap_or_default();
+                Diagnosis::of(findings, |path| text_of(parsed, path))
             }
+        };
+        let diagnosis = match found.kept.get(&object) {
+            Some(kept) => diagnosis.going_on(LastGood {
+                running: kept.generation,
+                newest: stored.metadata().generation.unwrap_or_default(),
+            }),
+            None => diagnosis,
         };
         into.insert(object, diagnosis);
     }

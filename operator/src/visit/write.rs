@@ -48,7 +48,7 @@ pub(super) async fn all(
         .await?;
     }
     for stored in around.connectors_here() {
-        let users = users_of(around, stored.name());
+        let users = users_of(around, judgement, stored.name());
         let verdicts = judgement.connector(stored.name(), &users, &diagnoses.of_resource(stored));
         write(context, stored, &verdicts, judgement, Status::clone).await?;
     }
@@ -99,12 +99,17 @@ async fn rules(
     writes.try_collect().await
 }
 
-/// Sinks and Sources of a Connector.
-fn users_of<'a>(around: &'a Neighbourhood, connector: &str) -> Vec<&'a str> {
+/// Sinks and Sources of a Connector: those that name it, and those that use it in the pods.
+fn users_of<'a>(around: &'a Neighbourhood, judgement: &Judgement<'a>, connector: &str) -> Vec<&'a str> {
     let mine = Parent::Connector(connector);
+    let in_pods = judgement.plan.into_iter().flat_map(|plan| {
+        let sinks = plan.sinks.iter().map(|sink| (&sink.connector, sink.name.as_str()));
+        sinks.chain(plan.sources.iter().map(|source| (&source.connector, source.name.as_str())))
+    });
+    let in_pods = in_pods.filter(|(used, _)| *used == connector).map(|(_, name)| name);
     let sinks = around.sinks.iter().filter(|sink| sink.parent() == mine).map(Stored::name);
     let sources = around.sources.iter().filter(|source| source.parent() == mine).map(Stored::name);
-    sinks.chain(sources).collect()
+    sinks.chain(sources).chain(in_pods).collect()
 }
 
 /// Figures, when pods tell any.

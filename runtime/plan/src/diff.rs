@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::Plan;
-use crate::document::Rule;
+use crate::document::{Part as _, Rule, Sink, Source};
 
 /// The parts of one kind, by what became of them. Names are sorted as in the plans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,9 +12,9 @@ pub struct Changes {
     pub unchanged: Vec<String>,
     /// In both, with other settings.
     pub changed: Vec<String>,
-    /// Only in the new plan.
+    /// Only in the new plan, or made from another resource of the name: then it is in `removed` too.
     pub added: Vec<String>,
-    /// Only in the old plan.
+    /// Only in the old plan, or as above.
     pub removed: Vec<String>,
 }
 
@@ -32,7 +32,8 @@ pub struct Diff {
     pub settings: bool,
     /// Listeners: a changed one moved to another port or protocol.
     pub listeners: Changes,
-    /// Sinks. A Sink whose Connector changed is changed.
+    /// Sinks. A Sink whose Connector changed is changed. One with another uid is another Sink. (Another generation alone
+    /// is no change, of whatever kind.)
     pub sinks: Changes,
     /// Sources. A Source whose Connector changed is changed.
     pub sources: Changes,
@@ -49,10 +50,15 @@ impl Diff {
             |plan: &Plan| (plan.bridge.authentication.clone(), plan.bridge.mqtt.clone(), plan.bridge.drain.clone());
         Self {
             settings: settings(old) != settings(new),
-            listeners: changes(&old.bridge.listeners, &new.bridge.listeners, |listener| &listener.name),
-            sinks: changes(&old.sinks, &new.sinks, |sink| &sink.name),
-            sources: changes(&old.sources, &new.sources, |source| &source.name),
-            rules: changes(&old.rules, &new.rules, |rule| &rule.name),
+            listeners: changes(
+                &old.bridge.listeners,
+                &new.bridge.listeners,
+                |listener| &listener.name,
+                |old, new| Some(old == new),
+            ),
+            sinks: changes(&old.sinks, &new.sinks, |sink| &sink.name, Sink::succeeded_by),
+            sources: changes(&old.sources, &new.sources, |source| &source.name, Source::succeeded_by),
+            rules: changes(&old.rules, &new.rules, |rule| &rule.name, Rule::succeeded_by),
             rule_order: !in_the_same_order(&old.rules, &new.rules),
         }
     }
@@ -65,16 +71,22 @@ impl Diff {
     }
 }
 
-fn changes<T: PartialEq>(old: &[T], new: &[T], name: impl Fn(&T) -> &String) -> Changes {
+/// `same` says whether two parts of one name run the same; nothing when they are no two versions of one resource.
+fn changes<T>(old: &[T], new: &[T], name: impl Fn(&T) -> &String, same: impl Fn(&T, &T) -> Option<bool>) -> Changes {
     let mut changes = Changes::default();
     let mut before: HashMap<&str, &T> = old.iter().map(|part| (name(part).as_str(), part)).collect();
     for part in new {
-        let list = match before.remove(name(part).as_str()) {
-            Some(before) if before == part => &mut changes.unchanged,
-            Some(_) => &mut changes.changed,
-            None => &mut changes.added,
+        let name = name(part);
+        let list = match before.get(name.as_str()).and_then(|before| same(before, part)) {
+            Some(true) => &mut changes.unchanged,
+            Some(false) => &mut changes.changed,
+            None => {
+                changes.added.push(name.clone());
+                continue;
+            }
         };
-        list.push(name(part).clone());
+        before.remove(name.as_str());
+        list.push(name.clone());
     }
     let gone = old.iter().map(name).filter(|name| before.contains_key(name.as_str()));
     changes.removed = gone.cloned().collect();

@@ -45,6 +45,9 @@ pub struct Bridge {
     pub namespace: String,
     /// Name of the Bridge.
     pub name: String,
+    /// Generation of the resource that this was rendered from. Not part of the revision: pods run the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Where devices connect; at least one.
     pub listeners: Vec<Listener>,
     /// Who may connect.
@@ -107,6 +110,13 @@ pub struct Users {
 pub struct Sink {
     /// Name of the Sink.
     pub name: String,
+    /// The resource's uid: one of the same name with another uid is another resource. Absent in local mode. Not part of
+    /// the revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Generation of the resource that this was rendered from. Not part of the revision: pods run the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Name of its Connector: Sinks and Sources of one Connector may share what they know about the cluster.
     pub connector: String,
     /// How to reach Kafka.
@@ -151,6 +161,13 @@ pub struct Sink {
 pub struct Source {
     /// Name of the Source.
     pub name: String,
+    /// The resource's uid: one of the same name with another uid is another resource. Absent in local mode. Not part of
+    /// the revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Generation of the resource that this was rendered from. Not part of the revision: pods run the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Name of its Connector.
     pub connector: String,
     /// How to reach Kafka.
@@ -175,12 +192,19 @@ pub struct Source {
     pub session_timeout: Duration,
 }
 
-/// A Rule whose SQL compiles and whose Sinks are in the plan.
+/// A Rule whose SQL compiles. Its Sinks are in the plan, or are known to be gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// Name of the Rule.
     pub name: String,
+    /// The resource's uid: one of the same name with another uid is another resource. Absent in local mode. Not part of
+    /// the revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Generation of the resource that this was rendered from. Not part of the revision: pods run the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Its SQL.
     pub sql: String,
     /// What happens with each output.
@@ -204,11 +228,59 @@ pub struct Action {
 pub enum ActionKind {
     /// Hand the output to the Sink of this name, which is in the plan.
     Sink(String),
+    /// The Sink of this name, which the rule handed its outputs to, is gone: the action fails.
+    Missing(String),
     /// Publish it to MQTT.
     Republish(Republish),
     /// Log it.
     Console,
 }
+
+/// Something that a plan has by name, made from a resource.
+pub(crate) trait Part: Clone + PartialEq {
+    fn name(&self) -> &str;
+    fn uid(&self) -> Option<&str>;
+    fn generation(&self) -> Option<i64>;
+    /// The same without what no pod runs.
+    fn anonymous(&self) -> Self;
+
+    /// Whether it was made from the resource with this uid, as far as both are known.
+    fn is_of(&self, uid: Option<&str>) -> bool {
+        match (self.uid(), uid) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+
+    /// Whether pods have nothing to do when `next` takes the place of this one; `None` when it is another resource.
+    fn succeeded_by(&self, next: &Self) -> Option<bool> {
+        self.is_of(next.uid()).then(|| self == next || self.anonymous() == next.anonymous())
+    }
+}
+
+macro_rules! part {
+    ($($kind:ident),*) => {
+        $(impl Part for $kind {
+            fn name(&self) -> &str {
+                &self.name
+            }
+
+            fn uid(&self) -> Option<&str> {
+                self.uid.as_deref()
+            }
+
+            fn generation(&self) -> Option<i64> {
+                self.generation
+            }
+
+            fn anonymous(&self) -> Self {
+                Self { uid: None, generation: None, ..self.clone() }
+            }
+        })*
+    };
+}
+
+part!(Sink, Source, Rule);
 
 impl Plan {
     /// The Sink called `name`.

@@ -56,7 +56,7 @@ pub mod reason {
 pub enum Severity {
     /// The resource is in the plan all the same.
     Warning,
-    /// The resource is left out of the plan.
+    /// This version of the resource is not in the plan; the last good one, if it runs, is.
     Error,
 }
 

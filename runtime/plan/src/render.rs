@@ -1,11 +1,13 @@
-//! Resources → plan and findings. Pure: the same resources give the same plan, byte by byte.
+//! Resources and the plan in force → plan and findings. Pure: the same input gives the same plan, byte by byte.
 //!
-//! A resource with an error is left out, and so is what refers to it; everything else is rendered. Each finding is
-//! attached to the resource that has to change. A Secret that is not there, or lacks a key, is an error that leaves
+//! A resource with an error is left out, and so is what refers to it; everything else is rendered. When it runs in the plan
+//! in force, what runs is kept instead, whole: a wrong edit changes nothing that runs. Each finding is attached to the
+//! resource that has to change. A Secret that is not there, or lacks a key, is an error that leaves
 //! nothing out: it may come back any moment, and until then what waits for Kafka stays in its buffer.
 
 mod bridge;
 mod connector;
+mod keep;
 mod link;
 mod rule;
 mod secret;
@@ -19,10 +21,13 @@ use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 
 use crate::{
     Borrowed, Finding, Plan, Resources, RuleCache, Severity,
-    document::Rule as PlanRule,
+    document::{Part as _, Rule as PlanRule},
     resources::{index, reference},
     revision,
 };
+
+use self::keep::InForce;
+pub use self::keep::Kept;
 
 /// What to render.
 #[derive(Debug, Clone, Default)]
@@ -34,14 +39,16 @@ pub struct Options {
 /// The outcome of [`render`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// Everything that passed; absent when there is no Bridge to render.
+    /// Everything that passed, and what was kept; absent when there is no Bridge to render.
     pub plan: Option<Plan>,
     /// What is wrong, in the order Bridge, Connectors, Sinks, Sources, Rules. Empty: everything given is in the plan.
     pub findings: Vec<Finding>,
+    /// What goes on in its last good version, in the order Bridge, Sinks, Sources, Rules.
+    pub kept: Vec<Kept>,
 }
 
 impl Rendered {
-    /// Whether anything was left out.
+    /// Whether anything of what was given is not in the plan.
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
@@ -49,6 +56,7 @@ impl Rendered {
 
 /// The resources around one Bridge, by name, and what was found so far.
 struct Scope<'a> {
+    namespace: &'a str,
     bridge: &'a str,
     bridges: BTreeMap<String, &'a Bridge>,
     connectors: BTreeMap<String, &'a Connector>,
@@ -56,7 +64,11 @@ struct Scope<'a> {
     sources: BTreeMap<String, &'a Source>,
     /// Keys of the Secrets that exist in the namespace.
     secrets: BTreeMap<&'a str, &'a BTreeSet<String>>,
+    /// Resources that exist and cannot be read.
+    unreadable: &'a [ObjectRef],
+    in_force: InForce<'a>,
     findings: Vec<Finding>,
+    kept: Vec<Kept>,
 }
 
 impl Scope<'_> {
@@ -65,24 +77,47 @@ impl Scope<'_> {
     }
 }
 
-/// Renders the plan of one Bridge.
+/// Renders the plan of one Bridge. `in_force` is the plan that runs now, if there is one: what it has of a resource that
+/// is wrong now is kept.
 ///
 /// Resources of other Bridges are not looked at, except that a reference to a Bridge that does not exist is a
 /// finding in every plan. A named Bridge that does not exist gives findings and no plan.
-pub fn render(resources: &Resources, options: &Options) -> Rendered {
-    render_kept(&Borrowed::from(resources), options, &mut RuleCache::default())
+pub fn render(resources: &Resources, options: &Options, in_force: Option<&Plan>) -> Rendered {
+    render_readable(resources, &[], options, in_force)
+}
+
+/// The same when more resources exist than could be read: what runs of those is kept. A Bridge that could not be read is in
+/// `resources` with any settings; those in force stay.
+pub fn render_readable(
+    resources: &Resources,
+    unreadable: &[ObjectRef],
+    options: &Options,
+    in_force: Option<&Plan>,
+) -> Rendered {
+    render_all(&Borrowed::from(resources), unreadable, options, &mut RuleCache::default(), in_force)
 }
 
 /// The same for resources that stay where they are and are rendered again and again: Rules that `rules` knows from the
 /// last time are not compiled again.
-pub fn render_kept(resources: &Borrowed<'_>, options: &Options, rules: &mut RuleCache) -> Rendered {
+pub fn render_kept(
+    resources: &Borrowed<'_>,
+    options: &Options,
+    rules: &mut RuleCache,
+    in_force: Option<&Plan>,
+) -> Rendered {
     rules.begin();
-    let rendered = render_all(resources, options, rules);
+    let rendered = render_all(resources, &[], options, rules, in_force);
     rules.end();
     rendered
 }
 
-fn render_all(resources: &Borrowed<'_>, options: &Options, cache: &mut RuleCache) -> Rendered {
+fn render_all(
+    resources: &Borrowed<'_>,
+    unreadable: &[ObjectRef],
+    options: &Options,
+    cache: &mut RuleCache,
+    in_force: Option<&Plan>,
+) -> Rendered {
     let mut findings = Vec::new();
     let chosen = bridge::choose(resources, options, &mut findings);
     let (namespace, name) = match (chosen, &options.bridge) {
@@ -92,7 +127,7 @@ fn render_all(resources: &Borrowed<'_>, options: &Options, cache: &mut RuleCache
         }
         // What refers to it is looked at all the same: each resource learns what is wrong with it.
         (None, Some(named)) => named.clone(),
-        (None, None) => return Rendered { plan: None, findings },
+        (None, None) => return Rendered { plan: None, findings, kept: Vec::new() },
     };
     let mut scope = Scope {
         bridges: index(&resources.bridges, &namespace, &mut findings),
@@ -100,8 +135,12 @@ fn render_all(resources: &Borrowed<'_>, options: &Options, cache: &mut RuleCache
         sinks: index(&resources.sinks, &namespace, &mut findings),
         sources: index(&resources.sources, &namespace, &mut findings),
         secrets: secret::index(&resources.secrets, &namespace),
+        namespace: &namespace,
         bridge: &name,
+        unreadable,
+        in_force: InForce::of(in_force, &namespace, &name),
         findings,
+        kept: Vec::new(),
     };
     let rules = by_age(index(&resources.rules, &namespace, &mut scope.findings), &resources.rules);
 
@@ -110,19 +149,16 @@ fn render_all(resources: &Borrowed<'_>, options: &Options, cache: &mut RuleCache
     let sinks = sink::render_all(&connectors, &mut scope);
     let sources = source::render_all(&connectors, &mut scope);
     let accepted = rule::Accepted {
-        sinks: sinks.iter().map(|sink| (sink.name.as_str(), sink)).collect(),
-        sources: sources.iter().map(|source| source.name.as_str()).collect::<BTreeSet<_>>(),
+        sinks: sinks.iter().map(|sink| (sink.name(), sink)).collect(),
+        sources: sources.iter().map(|source| source.name()).collect::<BTreeSet<_>>(),
     };
-    let rules: Vec<PlanRule> =
-        rules.into_iter().filter_map(|rule| rule::render(rule, &accepted, &mut scope, cache)).collect();
+    let rules: Vec<PlanRule> = rule::render_all(rules, &accepted, &mut scope, cache);
 
-    let findings = scope.findings;
-    let plan = bridge.map(|bridge| {
-        let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
-        plan.revision = revision::of(&plan);
-        plan
-    });
-    Rendered { plan, findings }
+    let Scope { findings, kept, .. } = scope;
+    let Some(bridge) = bridge else { return Rendered { plan: None, findings, kept: Vec::new() } };
+    let mut plan = Plan { revision: String::new(), bridge, sinks, sources, rules };
+    plan.revision = revision::of(&plan);
+    Rendered { plan: Some(plan), findings, kept }
 }
 
 /// Oldest first, as rules see a message in the order in which they were made; among rules that carry no time (local

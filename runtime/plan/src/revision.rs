@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use crate::Plan;
+use crate::{
+    Plan,
+    document::{Bridge, Part},
+};
 
-/// First 16 hexadecimal digits of SHA-256 over the plan's JSON without its `revision`. The order of fields is that
-/// of the types, and a plan holds no maps, so equal content is equal text.
+/// First 16 hexadecimal digits of SHA-256 over the plan's JSON without its `revision` and without uids and generations:
+/// an edit that changes nothing for pods is no new revision. The order of fields is that of the types, and a plan holds
+/// no maps, so equal content is equal text.
 pub fn of(plan: &Plan) -> String {
     let mut hasher = Sha256::new();
-    let parts = (&plan.bridge, &plan.sinks, &plan.sources, &plan.rules);
+    let bridge = Bridge { generation: None, ..plan.bridge.clone() };
+    let parts = (bridge, Anonymous(&plan.sinks), Anonymous(&plan.sources), Anonymous(&plan.rules));
     // Writing to a hasher cannot fail, and every type of a plan has a JSON form.
     if serde_json::to_writer(&mut hasher, &parts).is_err() {
         return String::new();
@@ -20,4 +26,13 @@ pub fn of(plan: &Plan) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Parts as they are for whoever runs them; copied one at a time.
+struct Anonymous<'a, T>(&'a [T]);
+
+impl<T: Part + Serialize> Serialize for Anonymous<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Part::anonymous))
+    }
 }

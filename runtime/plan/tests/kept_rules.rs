@@ -27,8 +27,8 @@ fn rule(name: &str, generation: i64, limit: u32) -> Rule {
 fn rendered(rules: &[Rule], cache: &mut RuleCache) -> Rendered {
     let resources = Resources { bridges: vec![bridge()], rules: rules.to_vec(), ..Resources::default() };
     let options = Options { bridge: Some(("plant".to_owned(), "fleet".to_owned())) };
-    let kept = render_kept(&Borrowed::from(&resources), &options, cache);
-    assert_eq!(kept, render(&resources, &options), "what is kept must not show in the plan");
+    let kept = render_kept(&Borrowed::from(&resources), &options, cache, None);
+    assert_eq!(kept, render(&resources, &options, None), "what is kept must not show in the plan");
     kept
 }
 
@@ -86,13 +86,13 @@ fn source_that_appears_is_seen_without_compiling_again() {
     );
     let mut resources = Resources { bridges: vec![bridge()], rules: vec![reader], ..Resources::default() };
     let options = Options { bridge: Some(("plant".to_owned(), "fleet".to_owned())) };
-    let before = render_kept(&Borrowed::from(&resources), &options, &mut cache);
+    let before = render_kept(&Borrowed::from(&resources), &options, &mut cache, None);
     assert_eq!(before.findings[0].reason, reason::REF_NOT_FOUND);
     let kafka = json!({"bridgeRef": {"name": "fleet"}, "kafka": {"bootstrapServers": ["k:9092"]}});
     resources.connectors.push(object("Connector", "kafka", 1, &kafka));
     let source = json!({"connectorRef": {"name": "kafka"}, "topicMapping": [{"kafkaTopic": "commands"}]});
     resources.sources.push(object("Source", "commands", 1, &source));
-    let after = render_kept(&Borrowed::from(&resources), &options, &mut cache);
+    let after = render_kept(&Borrowed::from(&resources), &options, &mut cache, None);
     assert_eq!(after.plan.unwrap().rules.len(), 1);
     assert_eq!(cache.compiled(), 1);
 }

@@ -80,7 +80,7 @@ fn fleet() -> Resources {
 }
 
 fn rendered(resources: &Resources) -> Rendered {
-    render(resources, &Options::default())
+    render(resources, &Options::default(), None)
 }
 
 fn plan(resources: &Resources) -> Plan {
@@ -293,7 +293,7 @@ fn each_bridge_gets_its_own_resources() {
     assert_eq!(rendered(&resources).plan, None, "none was chosen");
     let of = |name: &str| {
         let bridge = Some(("default".to_owned(), name.to_owned()));
-        render(&resources, &Options { bridge })
+        render(&resources, &Options { bridge }, None)
     };
     let (fleet, lab) = (of("fleet"), of("lab"));
     assert_eq!((fleet.findings, lab.findings), (vec![], vec![]));
@@ -309,7 +309,7 @@ fn a_sink_of_another_bridge_is_refused() {
     resources.sinks.push(in_default(Sink::new("lab-sink", SinkSpec::new("lab-kafka", "lab"))));
     resources.rules[0].spec.actions = vec![to_sink("lab-sink")];
     let bridge = Some(("default".to_owned(), "fleet".to_owned()));
-    let findings = render(&resources, &Options { bridge }).findings;
+    let findings = render(&resources, &Options { bridge }, None).findings;
     assert_eq!(findings[0].reason, reason::REF_OF_OTHER_BRIDGE);
 }
 

@@ -43,7 +43,7 @@ fn with_secret(mut resources: Resources, name: &str, keys: &[&str]) -> Resources
 }
 
 fn rendered(resources: &Resources) -> Rendered {
-    render(resources, &Options::default())
+    render(resources, &Options::default(), None)
 }
 
 fn plan(resources: &Resources) -> Plan {

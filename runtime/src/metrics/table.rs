@@ -153,6 +153,16 @@ pub const METRICS: &[Metric] = &[
     of_sinks!(Gauge "isthmus_sink_queuing" "records" queuing "Records in the buffer that were not sent yet"),
     of_sinks!(Gauge "isthmus_sink_inflight" "records" inflight "Records sent and not acknowledged yet"),
     of_sinks!(Gauge "isthmus_sink_buffered_bytes" "bytes" buffered_bytes "Bytes of the records in the buffer, sent or not"),
+    metric(
+        Counter,
+        "isthmus_removed_sink_records_lost",
+        &[],
+        "records",
+        "Records that Sinks could not deliver in the time they have after they are removed, acknowledged or not",
+        |figures, emit| {
+            emit(&[], Count(figures.snapshot.removed_sink_records_lost));
+        },
+    ),
     of_sources!(Counter "isthmus_source_received" "records" received "Records received from Kafka"),
     of_sources!(Counter "isthmus_source_delivered" "records" delivered "Records that were delivered, handed to durable storage, or wanted by nobody"),
     of_sources!(Counter "isthmus_source_failed" "records" failed "Records given up on after a failure; their offset went on"),

@@ -42,6 +42,7 @@ fn full() -> Snapshot {
             inflight: 2,
             ..Sink::default()
         }],
+        removed_sink_records_lost: 8,
         sources: vec![Source { name: "commands".to_owned(), lag: Some(9), ..Source::default() }],
         rules: vec![Rule { name: "speeding".to_owned(), matched: 6, ..Rule::default() }],
         ..Snapshot::default()

@@ -130,6 +130,7 @@ pub fn outcome_label(outcome: Outcome) -> &'static str {
         Outcome::Unmatched => "unmatched",
         Outcome::Safe => "safe",
         Outcome::Rejected => "rejected",
+        Outcome::Misconfigured => "misconfigured",
         Outcome::QuotaExceeded => "quota_exceeded",
         Outcome::Unavailable => "unavailable",
     }
@@ -143,7 +144,7 @@ pub struct Counters {
     pub(super) sessions_ended: [Counter; Ending::ALL.len()],
     pub(super) publishes: [Counter; 2],
     pub(super) publishes_refused: [Counter; Refused::ALL.len()],
-    pub(super) acknowledged: [Counter; 5],
+    pub(super) acknowledged: [Counter; Outcome::COUNT],
     pub(super) subscriptions_refused: [Counter; RefusedSubscription::ALL.len()],
     pub(super) deliveries: [Counter; 2],
     pub(super) deliveries_dropped: [Counter; Dropped::ALL.len()],
@@ -169,7 +170,7 @@ pub struct Snapshot {
     /// Of these, refused without being routed, by [`Refused`].
     pub publishes_refused: [u64; Refused::ALL.len()],
     /// QoS 1 publications that were routed and settled, by [`Outcome`] in its order; see [`outcome_label`].
-    pub acknowledged: [u64; 5],
+    pub acknowledged: [u64; Outcome::COUNT],
     /// Subscriptions refused, by [`RefusedSubscription`].
     pub subscriptions_refused: [u64; RefusedSubscription::ALL.len()],
     /// PUBLISH packets sent, by QoS.

@@ -25,6 +25,8 @@ pub struct Action {
 pub enum Kind {
     /// Hands the output to a Sink.
     Sink(Arc<Sink>),
+    /// Would hand it to the Sink of this name, which was deleted.
+    Missing(String),
     /// Publishes it.
     Republish(Republish),
     /// Writes it to the log.
@@ -50,6 +52,9 @@ pub enum ActionError {
     /// The Sink did not take it.
     #[error(transparent)]
     Sink(#[from] WriteError),
+    /// The Sink was deleted, the rule still names it.
+    #[error("there is no Sink {0} any more: add it again, or take the action out of the rule")]
+    Missing(String),
     /// Rules publish to each other without end.
     #[error("republished through {0} rules already: rules publish to each other in a circle")]
     Circle(usize),
@@ -60,6 +65,7 @@ impl ActionError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Rejected(_) | Self::Circle(_) | Self::Sink(WriteError::Rejected { .. }) => Outcome::Rejected,
+            Self::Missing(_) => Outcome::Misconfigured,
             Self::Sink(WriteError::Full { .. }) => Outcome::QuotaExceeded,
             // Sent again, it meets the rules of now.
             Self::Sink(WriteError::Gone { .. }) => Outcome::Unavailable,
@@ -121,6 +127,7 @@ impl Action {
             document::ActionKind::Sink(name) => {
                 Kind::Sink(sinks(name).ok_or_else(|| format!("the plan has no Sink {name}"))?)
             }
+            document::ActionKind::Missing(name) => Kind::Missing(name.clone()),
             document::ActionKind::Republish(spec) => Kind::Republish(Republish::compile(rule, spec)?),
             document::ActionKind::Console => Kind::Console,
         };
@@ -138,6 +145,7 @@ impl Action {
     ) -> Result<(), ActionError> {
         match &self.kind {
             Kind::Sink(sink) => Ok(sink.write(output, origin, tracker)?),
+            Kind::Missing(sink) => Err(ActionError::Missing(sink.clone())),
             Kind::Republish(republish) => publish(&republish.message(output)?, tracker),
             Kind::Console => {
                 let mut json = Vec::new();

@@ -27,6 +27,7 @@ pub fn flow(plan: &Plan) -> Vec<String> {
                         stations.push(format!("sink {name}"));
                         stations.extend(plan.sink(name).map(|sink| format!("Kafka topic {}", sink.topic)));
                     }
+                    ActionKind::Missing(name) => stations.push(format!("nowhere: there is no sink {name} any more")),
                     ActionKind::Republish(republish) => stations.push(format!("MQTT topic {}", republish.topic)),
                     ActionKind::Console => stations.push("log".to_owned()),
                 }

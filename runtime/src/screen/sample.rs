@@ -138,7 +138,8 @@ mod tests {
     use super::*;
 
     fn payload_for(sql: &str) -> Option<String> {
-        payload(&Rule { name: "r".to_owned(), sql: sql.to_owned(), actions: Vec::new() }, "vehicles/1/telemetry")
+        let (name, sql) = ("r".to_owned(), sql.to_owned());
+        payload(&Rule { name, uid: None, generation: None, sql, actions: Vec::new() }, "vehicles/1/telemetry")
     }
 
     #[test]

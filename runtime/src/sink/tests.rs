@@ -27,6 +27,8 @@ fn plan(topic: &str, cluster: &Cluster) -> document::Sink {
     let seconds = isthmus_api::duration::Duration::from_secs;
     document::Sink {
         name: "s".into(),
+        uid: None,
+        generation: None,
         connector: "kafka".into(),
         kafka: kafka(cluster),
         topic: topic.into(),

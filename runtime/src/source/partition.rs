@@ -191,7 +191,7 @@ impl State {
                     self.stuck = true;
                     break;
                 }
-                Outcome::Rejected | Outcome::QuotaExceeded | Outcome::Unavailable => {
+                Outcome::Rejected | Outcome::Misconfigured | Outcome::QuotaExceeded | Outcome::Unavailable => {
                     failed += 1;
                     self.failures.settled(offset, outcome);
                 }
@@ -238,6 +238,7 @@ impl Failures {
         self.count += 1;
         self.example.get_or_insert_with(|| {
             let why = match outcome {
+                Outcome::Misconfigured => "a Sink that a rule names is gone",
                 Outcome::QuotaExceeded => "a limit of what it was handed to is reached",
                 Outcome::Unavailable => "it was not confirmed in time",
                 _ => "what it was handed to refused it for good",

@@ -11,6 +11,7 @@ mod deletion;
 mod examples;
 mod faults;
 mod fleet;
+mod last_good;
 mod many;
 mod node;
 mod outage;

@@ -15,6 +15,11 @@ fn rule_whose_sink_is_deleted_says_so_and_recovers_when_it_returns() -> Result<(
     let message = condition["message"].as_str().context("no message")?;
     assert!(message.contains("load"), "which Sink is missing? {message}");
     fleet.wait("rules", "stamp", "Ready", "False")?;
+    let programmed = fleet.wait("rules", "stamp", "Programmed", "True")?;
+    assert_eq!(
+        programmed["message"],
+        "The one ready pod runs it. Its action `load` fails for every message, because the Sink `load` is not there any more."
+    );
     fleet.namespace.apply(&fleet.resources(1))?;
     fleet.wait_until_ready()?;
     before[0].publish("x")?;

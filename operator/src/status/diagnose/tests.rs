@@ -51,6 +51,47 @@ fn warnings_are_told_and_stop_nothing() {
 }
 
 #[test]
+fn last_good_version_is_named_where_the_newest_one_is_wrong() {
+    let sql = "SELECT\n  uper(clientid) AS id\nFROM \"a\"";
+    let at = sql.find("uper").unwrap();
+    let bad = Finding::error(&object(), "spec.sql", finding_reason::INVALID_SQL, "there is no function `uper`")
+        .at(at..at + 4);
+    let last_good = LastGood { running: Some(3), newest: 4 };
+    let diagnosis = Diagnosis::of(&[&bad], |_| Some(sql)).going_on(last_good);
+    assert_eq!(diagnosis.accepted.reason, "InvalidSql");
+    assert!(diagnosis.accepted.message.ends_with("^^^^\nGeneration 3 goes on in the pods."), "{diagnosis:?}");
+    assert_eq!(
+        diagnosis.programmed(),
+        Some(Verdict::no(
+            "LastGoodVersion",
+            "The pods run generation 3; generation 4 does not, because: Line 2, column 3: there is no function `uper`."
+        ))
+    );
+    let lost =
+        Finding::error(&object(), "spec.connectorRef.name", finding_reason::REF_NOT_FOUND, "there is no `kafak`");
+    let said = |running| {
+        let diagnosis = Diagnosis::of(&[&lost], |_| None).going_on(LastGood { running, newest: 4 });
+        (diagnosis.resolved.message.clone(), diagnosis.programmed().unwrap().message)
+    };
+    let why = "spec.connectorRef.name: there is no `kafak`.";
+    assert_eq!(
+        said(None),
+        (
+            format!("{why} The version before goes on in the pods."),
+            format!("The pods run the version before; generation 4 does not, because: {why}")
+        )
+    );
+    assert_eq!(
+        said(Some(4)),
+        (
+            format!("{why} Generation 4 goes on in the pods."),
+            format!("The pods run generation 4 with what it referred to before, because: {why}")
+        )
+    );
+    assert_eq!(Diagnosis::of(&[], |_| None).programmed(), None);
+}
+
+#[test]
 fn an_object_that_cannot_be_read_says_so() {
     let diagnosis = Diagnosis::unreadable("unknown variant `Maybe`");
     assert_eq!(diagnosis.accepted.reason, "Unreadable");

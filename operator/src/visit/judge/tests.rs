@@ -4,7 +4,10 @@ use super::*;
 use crate::{
     fixtures,
     history::History,
-    status::report::{Link, Report, Sink},
+    status::{
+        diagnose::LastGood,
+        report::{Link, Report, Sink},
+    },
 };
 
 /// What is said when one ready pod runs `running` and `wanted` is the newest plan.
@@ -91,6 +94,57 @@ fn a_rule_that_is_not_enabled_is_ready_and_says_so() {
         case().judge(|judgement| ready(&judgement.rule("off", Some(&rule), &judgement.planned_rules(), &good())));
     assert!(verdict.is_true());
     assert_eq!(verdict.reason, reason::DISABLED);
+}
+
+/// What is said of a resource whose generation 4 names something that does not exist while generation 3 runs.
+fn lost() -> Diagnosis {
+    let object = isthmus_api::ObjectRef::new("Sink", "plant", "vehicles");
+    let reason = isthmus_plan::finding::reason::REF_NOT_FOUND;
+    let finding = isthmus_plan::Finding::error(&object, "spec.connectorRef.name", reason, "there is no `kafak`");
+    Diagnosis::of(&[&finding], |_| None).going_on(LastGood { running: Some(3), newest: 4 })
+}
+
+#[test]
+fn last_good_version_goes_on_and_is_not_said_to_be_the_newest() {
+    let verdicts = case().judge(|judgement| judgement.sink("vehicles", &lost()));
+    assert_eq!(
+        said(&verdicts, kind::RESOLVED_REFS),
+        Verdict::no("RefNotFound", "spec.connectorRef.name: there is no `kafak`. Generation 3 goes on in the pods.")
+    );
+    assert_eq!(
+        said(&verdicts, kind::PROGRAMMED),
+        Verdict::no(
+            reason::LAST_GOOD_VERSION,
+            "The pods run generation 3; generation 4 does not, because: spec.connectorRef.name: there is no `kafak`."
+        )
+    );
+    assert!(said(&verdicts, kind::CONNECTED).is_true(), "its link is the one that it had");
+    assert_eq!(ready(&verdicts).reason, "RefNotFound");
+    // What is wrong with the pods says more.
+    let stuck = Case { blocked: Some(Blocked::Suspended), ..case() };
+    let verdicts = stuck.judge(|judgement| judgement.sink("vehicles", &lost()));
+    assert_eq!(said(&verdicts, kind::PROGRAMMED).reason, reason::SUSPENDED);
+    // One that never ran is not there.
+    let never = case().judge(|judgement| judgement.sink("other", &Diagnosis { last_good: None, ..lost() }));
+    assert_eq!(said(&never, kind::PROGRAMMED).reason, reason::REFS_NOT_RESOLVED);
+}
+
+#[test]
+fn rule_whose_sink_is_gone_says_which_action_fails() {
+    let mut plan = plan(SQL);
+    plan.rules[1].actions =
+        vec![document::Action { name: "store".to_owned(), kind: ActionKind::Missing("gone".to_owned()) }];
+    let case = Case { wanted: plan.clone(), running: plan, ..case() };
+    let rule = fixtures::rule("same", SQL);
+    let diagnosis = Diagnosis { last_good: None, ..lost() };
+    let verdicts = case.judge(|judgement| judgement.rule("same", Some(&rule), &judgement.planned_rules(), &diagnosis));
+    let programmed = said(&verdicts, kind::PROGRAMMED);
+    assert!(programmed.is_true());
+    assert_eq!(
+        programmed.message,
+        "The one ready pod runs it. Its action `store` fails for every message, because the Sink `gone` is not there any more."
+    );
+    assert_eq!(ready(&verdicts).reason, "RefNotFound");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use isthmus_api::{
     tls::ServerCertificate,
 };
 
-use super::{Options, Scope, link::not_found, secret};
+use super::{Kept, Options, Scope, link::not_found, secret};
 use crate::{
     Borrowed, Finding, document,
     finding::reason,
@@ -60,6 +60,12 @@ pub(super) fn choose<'a>(
 /// The settings of the Bridge. Its own errors do not leave it out: a plan needs a Bridge.
 pub(super) fn render(bridge: &Bridge, scope: &mut Scope<'_>) -> document::Bridge {
     let object = reference(bridge);
+    if scope.unreadable.contains(&object)
+        && let Some(running) = scope.in_force.plan
+    {
+        scope.kept.push(Kept { object, generation: running.bridge.generation });
+        return running.bridge.clone();
+    }
     let authentication = &bridge.spec.authentication;
     let users = authentication.users_secret_ref.as_ref();
     if let Some(users) = users {
@@ -82,6 +88,7 @@ pub(super) fn render(bridge: &Bridge, scope: &mut Scope<'_>) -> document::Bridge
     document::Bridge {
         namespace: object.namespace,
         name: object.name,
+        generation: bridge.metadata.generation,
         listeners,
         authentication: document::Authentication {
             anonymous,

@@ -6,16 +6,18 @@ mod own_tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use isthmus_api::{
-    ObjectRef, Rule,
+    ObjectRef, Rule, Sink,
     rule::{ActionKind, Republish},
 };
 use isthmus_rules::{
     From, FromEntry, Severity as SqlSeverity,
     template::{Template, TemplateKind, Variable},
 };
+use kube::core::ObjectMeta;
 
 use super::{
     Scope,
+    keep::{self, Made},
     link::{self, Link},
     template,
 };
@@ -27,25 +29,47 @@ pub(super) struct Accepted<'a> {
     pub(super) sources: BTreeSet<&'a str>,
 }
 
-/// The rule, if all of it is right and it is enabled.
-pub(super) fn render(
-    rule: &Rule,
+/// Rules that are right and enabled, and what is kept of the others.
+pub(super) fn render_all(
+    rules: Vec<&Rule>,
     accepted: &Accepted<'_>,
     scope: &mut Scope<'_>,
     cache: &mut RuleCache,
-) -> Option<document::Rule> {
+) -> Vec<document::Rule> {
+    let there = |sink: &str| accepted.sinks.contains_key(sink);
+    let mut rendered = Vec::new();
+    for rule in rules {
+        match render(rule, accepted, scope, cache) {
+            Made::Right(rule) => rendered.push(rule),
+            Made::Wrong => {
+                let ObjectMeta { name, uid, .. } = &rule.metadata;
+                let mut kept: Option<document::Rule> = scope.keep(name.as_deref().unwrap_or_default(), uid.as_deref());
+                kept.iter_mut().for_each(|kept| keep::retarget(kept, there));
+                rendered.extend(kept);
+            }
+            Made::NotHere => {}
+        }
+    }
+    let mut unreadable = scope.keep_unreadable(&rendered);
+    unreadable.iter_mut().for_each(|kept| keep::retarget(kept, there));
+    scope.put_back(unreadable, &mut rendered);
+    rendered
+}
+
+fn render(rule: &Rule, accepted: &Accepted<'_>, scope: &mut Scope<'_>, cache: &mut RuleCache) -> Made<document::Rule> {
     let object = reference(rule);
     // A rule whose Bridge is missing is checked all the same: it learns everything that is wrong with it at once.
     let link = link::to_bridge(&object, &rule.spec.bridge_ref.name, scope);
     if let Link::Elsewhere = link {
-        return None;
+        return Made::NotHere;
     }
     let mut checked = cache.take(rule, || compile(&object, rule));
     let mut findings = checked.findings.clone();
     if let Some(compiled) = &checked.compiled {
         check_from(&object, compiled, accepted, scope, &mut findings);
     }
-    let actions = actions(&object, rule, checked.compiled.as_ref(), accepted, scope, &mut findings);
+    let mut gone = Vec::new();
+    let actions = actions(&object, rule, checked.compiled.as_ref(), accepted, scope, [&mut findings, &mut gone]);
     // What is wrong with the SQL is reported; that its tests fail then says nothing new.
     let sql_is_right =
         !findings.iter().any(|finding| finding.severity == Severity::Error && finding.path == "spec.sql");
@@ -56,10 +80,21 @@ pub(super) fn render(
     cache.keep(rule, checked);
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     scope.findings.extend(findings);
-    if refused || !rule.spec.enabled || !matches!(link, Link::Here) {
-        return None;
+    // A Sink that is gone is an error of the rule, and no reason to stop what else it does.
+    scope.findings.extend(gone);
+    if !rule.spec.enabled {
+        Made::NotHere
+    } else if refused || !matches!(link, Link::Here) {
+        Made::Wrong
+    } else {
+        Made::Right(document::Rule {
+            name: object.name,
+            uid: rule.metadata.uid.clone(),
+            generation: rule.metadata.generation,
+            sql: rule.spec.sql.clone(),
+            actions,
+        })
     }
-    Some(document::Rule { name: object.name, sql: rule.spec.sql.clone(), actions })
 }
 
 fn compile(object: &ObjectRef, rule: &Rule) -> Checked {
@@ -114,13 +149,14 @@ fn check_from(
     }
 }
 
-fn actions(
+/// What is wrong goes into `findings`; that a Sink which the rule had is not there any more, into `gone`.
+fn actions<'a>(
     object: &ObjectRef,
     rule: &Rule,
     compiled: Option<&isthmus_rules::Rule>,
     accepted: &Accepted<'_>,
-    scope: &Scope<'_>,
-    findings: &mut Vec<Finding>,
+    scope: &Scope<'a>,
+    [findings, gone]: [&mut Vec<Finding>; 2],
 ) -> Vec<document::Action> {
     let mut names = BTreeSet::new();
     let mut rendered = Vec::new();
@@ -138,18 +174,18 @@ fn actions(
                 let path = format!("{path}.sinkRef.name");
                 if let Some(sink) = accepted.sinks.get(name) {
                     findings.extend(compiled.into_iter().flat_map(|rule| sink_variables(object, &path, rule, sink)));
+                    document::ActionKind::Sink(name.to_owned())
                 } else {
-                    findings.push(link::unusable(
-                        object,
-                        path,
-                        "Sink",
-                        name,
-                        &scope.sinks,
-                        |sink| &sink.spec.connector_ref.name,
-                        scope,
-                    ));
+                    let connector_of = |sink: &'a Sink| sink.spec.connector_ref.name.as_str();
+                    let finding = link::unusable(object, path, "Sink", name, &scope.sinks, connector_of, scope);
+                    let had = scope.in_force.hands_to(&object.name, rule.metadata.uid.as_deref(), name);
+                    if had {
+                        gone.push(finding)
+                    } else {
+                        findings.push(finding)
+                    }
+                    document::ActionKind::Missing(name.to_owned())
                 }
-                document::ActionKind::Sink(name.to_owned())
             }
             Some(ActionKind::Republish(republish)) => {
                 check_republish(object, &format!("{path}.republish"), republish, compiled, findings);

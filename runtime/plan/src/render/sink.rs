@@ -2,10 +2,12 @@
 
 use isthmus_api::{Sink, sink::PartitionStrategy};
 use isthmus_rules::template::TemplateKind;
+use kube::core::ObjectMeta;
 
 use super::{
     Scope,
     connector::Connectors,
+    keep::Made,
     link::{self, Link},
     template,
 };
@@ -13,15 +15,27 @@ use crate::{Finding, Severity, document, finding::reason, resources::reference};
 
 pub(super) fn render_all(connectors: &Connectors, scope: &mut Scope<'_>) -> Vec<document::Sink> {
     let sinks: Vec<&Sink> = scope.sinks.values().copied().collect();
-    sinks.into_iter().filter_map(|sink| render(sink, connectors, scope)).collect()
+    let mut rendered = Vec::new();
+    for sink in sinks {
+        let ObjectMeta { name, uid, .. } = &sink.metadata;
+        match render(sink, connectors, scope) {
+            Made::Right(sink) => rendered.push(sink),
+            Made::Wrong => rendered.extend(scope.keep(name.as_deref().unwrap_or_default(), uid.as_deref())),
+            Made::NotHere => {}
+        }
+    }
+    let unreadable = scope.keep_unreadable(&rendered);
+    rendered.extend(unreadable);
+    rendered.sort_by(|one: &document::Sink, other| one.name.cmp(&other.name));
+    rendered
 }
 
-fn render(sink: &Sink, connectors: &Connectors, scope: &mut Scope<'_>) -> Option<document::Sink> {
+fn render(sink: &Sink, connectors: &Connectors, scope: &mut Scope<'_>) -> Made<document::Sink> {
     let object = reference(sink);
     let connector = &sink.spec.connector_ref.name;
     // Checked also when its Connector leads nowhere: it learns everything that is wrong with it at once.
     if let Link::Elsewhere = link::to_connector(&object, connector, scope) {
-        return None;
+        return Made::NotHere;
     }
     let spec = &sink.spec;
     let mut findings = Vec::new();
@@ -42,17 +56,19 @@ fn render(sink: &Sink, connectors: &Connectors, scope: &mut Scope<'_>) -> Option
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     scope.findings.extend(findings);
     if refused {
-        return None;
+        return Made::Wrong;
     }
-    let kafka = connectors.get(connector)?.clone();
+    let Some(kafka) = connectors.get(connector).cloned() else { return Made::Wrong };
     let dynamic_topic = topic.is_some_and(|topic| topic.variables().next().is_some());
-    Some(document(sink, &object.name, kafka, dynamic_topic))
+    Made::Right(document(sink, &object.name, kafka, dynamic_topic))
 }
 
 fn document(sink: &Sink, name: &str, kafka: document::Kafka, dynamic_topic: bool) -> document::Sink {
     let spec = &sink.spec;
     document::Sink {
         name: name.to_owned(),
+        uid: sink.metadata.uid.clone(),
+        generation: sink.metadata.generation,
         connector: spec.connector_ref.name.clone(),
         kafka,
         topic: spec.topic.clone(),

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use isthmus_api::{ObjectRef, Source, source::TopicMapping};
 use isthmus_rules::template::{Template, TemplateKind, Variable};
+use kube::core::ObjectMeta;
 
 use super::{
     Scope,
     connector::Connectors,
+    keep::Made,
     link::{self, Link},
     template,
 };
@@ -18,15 +20,27 @@ const RECORD: [&str; 7] = ["value", "key", "headers", "topic", "offset", "ts", "
 
 pub(super) fn render_all(connectors: &Connectors, scope: &mut Scope<'_>) -> Vec<document::Source> {
     let sources: Vec<&Source> = scope.sources.values().copied().collect();
-    sources.into_iter().filter_map(|source| render(source, connectors, scope)).collect()
+    let mut rendered = Vec::new();
+    for source in sources {
+        let ObjectMeta { name, uid, .. } = &source.metadata;
+        match render(source, connectors, scope) {
+            Made::Right(source) => rendered.push(source),
+            Made::Wrong => rendered.extend(scope.keep(name.as_deref().unwrap_or_default(), uid.as_deref())),
+            Made::NotHere => {}
+        }
+    }
+    let unreadable = scope.keep_unreadable(&rendered);
+    rendered.extend(unreadable);
+    rendered.sort_by(|one: &document::Source, other| one.name.cmp(&other.name));
+    rendered
 }
 
-fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Option<document::Source> {
+fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Made<document::Source> {
     let object = reference(source);
     let connector = &source.spec.connector_ref.name;
     // Checked also when its Connector leads nowhere: it learns everything that is wrong with it at once.
     if let Link::Elsewhere = link::to_connector(&object, connector, scope) {
-        return None;
+        return Made::NotHere;
     }
     let spec = &source.spec;
     let mut findings = Vec::new();
@@ -47,16 +61,18 @@ fn render(source: &Source, connectors: &Connectors, scope: &mut Scope<'_>) -> Op
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     scope.findings.extend(findings);
     if refused {
-        return None;
+        return Made::Wrong;
     }
-    let kafka = connectors.get(connector)?.clone();
+    let Some(kafka) = connectors.get(connector).cloned() else { return Made::Wrong };
     let group_id = if spec.group_id.is_empty() {
         format!("isthmus-{}-{}", object.namespace, object.name)
     } else {
         spec.group_id.clone()
     };
-    Some(document::Source {
+    Made::Right(document::Source {
         name: object.name,
+        uid: source.metadata.uid.clone(),
+        generation: source.metadata.generation,
         connector: spec.connector_ref.name.clone(),
         kafka,
         topic_mapping: spec.topic_mapping.clone(),

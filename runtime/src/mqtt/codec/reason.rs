@@ -22,6 +22,8 @@ pub enum ReasonCode {
     MalformedPacket = 0x81,
     /// A well-formed packet that may not be sent, here or now.
     ProtocolError = 0x82,
+    /// Valid, and this server cannot do it.
+    ImplementationSpecificError = 0x83,
     /// The server speaks MQTT 3.1.1 and 5.0 only.
     UnsupportedProtocolVersion = 0x84,
     /// The server does not accept this client identifier.

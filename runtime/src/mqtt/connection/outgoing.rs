@@ -28,7 +28,7 @@ impl Connection {
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
         publishing.window.collect();
         let version = self.member.session.version;
-        let mut outcomes = [0u64; 5];
+        let mut outcomes = [0u64; Outcome::COUNT];
         let mut failed = false;
         while let Some((Unacknowledged { packet_id, refused }, outcome)) = publishing.window.pop_settled() {
             publishing.identifiers.remove(packet_id);
@@ -117,12 +117,13 @@ impl Connection {
 
 /// The reason code of the PUBACK; `None` = none is sent and the connection is closed, so that the client sends again.
 ///
-/// 3.1.1 has no reason codes: what can never succeed is acknowledged, because a re-send would only repeat it.
+/// 3.1.1 has no reason codes: what fails until somebody acts is acknowledged, because a re-send would only repeat it.
 fn acknowledgement(version: Version, refused: Option<ReasonCode>, outcome: Outcome) -> Option<ReasonCode> {
     let reason = match outcome {
         Outcome::Unmatched => ReasonCode::NoMatchingSubscribers,
         Outcome::Safe => ReasonCode::Success,
         Outcome::Rejected => refused.unwrap_or(ReasonCode::UnspecifiedError),
+        Outcome::Misconfigured => ReasonCode::ImplementationSpecificError,
         Outcome::QuotaExceeded | Outcome::Unavailable if version == Version::V311 => return None,
         Outcome::QuotaExceeded => ReasonCode::QuotaExceeded,
         Outcome::Unavailable => ReasonCode::UnspecifiedError,
@@ -136,11 +137,12 @@ mod tests {
 
     #[test]
     fn outcomes_become_reason_codes_in_5_and_acknowledgement_or_closure_in_3() {
-        use Outcome::{QuotaExceeded, Rejected, Safe, Unavailable, Unmatched};
+        use Outcome::{Misconfigured, QuotaExceeded, Rejected, Safe, Unavailable, Unmatched};
+        let all = [Unmatched, Safe, Rejected, Misconfigured, QuotaExceeded, Unavailable];
         let v5 = |outcome| acknowledgement(Version::V5, None, outcome).unwrap().code();
-        assert_eq!([Unmatched, Safe, Rejected, QuotaExceeded, Unavailable].map(v5), [0x10, 0x00, 0x80, 0x97, 0x80]);
+        assert_eq!(all.map(v5), [0x10, 0x00, 0x80, 0x83, 0x97, 0x80]);
         let v311 = |outcome| acknowledgement(Version::V311, None, outcome).is_some();
-        assert_eq!([Unmatched, Safe, Rejected, QuotaExceeded, Unavailable].map(v311), [true, true, true, false, false]);
+        assert_eq!(all.map(v311), [true, true, true, true, false, false]);
         let refused = Some(ReasonCode::PayloadFormatInvalid);
         assert_eq!(acknowledgement(Version::V5, refused, Rejected).unwrap().code(), 0x99);
     }

@@ -43,6 +43,8 @@ impl SourceRoute for Seen {
 fn source(mapping: TopicMapping) -> document::Source {
     document::Source {
         name: "commands".to_owned(),
+        uid: None,
+        generation: None,
         connector: "kafka".to_owned(),
         kafka: document::Kafka::new(vec!["kafka:9092".to_owned()]),
         topic_mapping: vec![mapping],
