@@ -101,13 +101,11 @@ impl Judgement<'_> {
         if !good && !diagnosis.resolved.is_true() {
             return Verdict::no(reason::REFS_NOT_RESOLVED, "The pods do not have it: see the condition ResolvedRefs.");
         }
-        match &self.blocked {
-            Some(blocked) => blocked.verdict(&self.key.name),
-            None => {
-                let running = self.running(part);
-                diagnosis.programmed().filter(|_| running.is_true()).unwrap_or(running)
-            }
+        if let Some(blocked) = &self.blocked {
+            return blocked.verdict(&self.key.name);
         }
+        let running = self.running(part);
+        diagnosis.programmed().filter(|_| running.is_true()).unwrap_or(running)
     }
 
     pub(super) fn bridge(&self, diagnosis: &Diagnosis) -> Verdicts {
