@@ -311,6 +311,8 @@ mod tests {
     fn a_rule_that_names_a_source_by_both_prefixes_runs_once_for_a_record() {
         let rule = document::Rule {
             name: "twice".into(),
+            uid: None,
+            generation: None,
             sql: r#"SELECT * FROM "$bridges/kafka_consumer:commands", "$sources/kafka_consumer:commands""#.into(),
             actions: Vec::new(),
         };

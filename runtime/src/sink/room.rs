@@ -133,7 +133,7 @@ impl Core {
         for topic in self.all_topics() {
             let partitions: Vec<_> = topic.state.read().partitions.iter().map(Arc::clone).map(Log::Of).collect();
             for log in partitions.into_iter().chain([Log::Waiting(topic)]) {
-                if let Some(age) = log.with(|log| log.oldest()) {
+                if let Some(age) = log.with(PartitionLog::oldest) {
                     oldest.heap.push(Reverse(Candidate { age, log }));
                 }
             }

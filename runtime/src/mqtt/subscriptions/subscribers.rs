@@ -138,7 +138,7 @@ mod tests {
 
     fn session(number: u32) -> Arc<Session> {
         let publisher = Publisher { client_id: "a".into(), username: None, peer: None };
-        Arc::new(Session::new(number, Version::V5, Arc::new(publisher), 0, 1, 0))
+        Arc::new(Session::new(number, Version::V5, Arc::new(publisher), 0, Arc::default(), 0))
     }
 
     fn numbers(subscribers: &Subscribers) -> BTreeSet<u32> {

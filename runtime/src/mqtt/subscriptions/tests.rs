@@ -1,13 +1,15 @@
 use super::*;
 use crate::message::{MessageIds, Publisher};
 use crate::mqtt::codec::Version;
+use crate::mqtt::settings::Settings;
 
 fn publisher(client_id: &str) -> Arc<Publisher> {
     Arc::new(Publisher { client_id: client_id.into(), username: None, peer: None })
 }
 
 fn session(number: u32, queued: usize) -> Arc<Session> {
-    Arc::new(Session::new(number, Version::V311, publisher("a"), 0, queued, 0))
+    let settings = Settings { max_queued_messages: queued, ..Settings::default() };
+    Arc::new(Session::new(number, Version::V311, publisher("a"), 0, Arc::new(settings), 0))
 }
 
 fn message(topic: &str) -> Message {
