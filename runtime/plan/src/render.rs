@@ -21,7 +21,7 @@ use isthmus_api::{Bridge, Connector, ObjectRef, Rule, Sink, Source};
 
 use crate::{
     Borrowed, Finding, Plan, Resources, RuleCache, Severity,
-    document::{Part as _, Rule as PlanRule},
+    document::{Part, Rule as PlanRule},
     resources::{index, reference},
     revision,
 };
@@ -150,7 +150,7 @@ fn render_all(
     let sources = source::render_all(&connectors, &mut scope);
     let accepted = rule::Accepted {
         sinks: sinks.iter().map(|sink| (sink.name(), sink)).collect(),
-        sources: sources.iter().map(|source| source.name()).collect::<BTreeSet<_>>(),
+        sources: sources.iter().map(Part::name).collect::<BTreeSet<_>>(),
     };
     let rules: Vec<PlanRule> = rule::render_all(rules, &accepted, &mut scope, cache);
 

@@ -2,19 +2,19 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
 /// A plan with a Sink of this uid, whose Kafka is never there.
-fn plan(revision: &str, uid: Value, topic: &str) -> Plan {
+fn plan(revision: &str, uid: Option<&str>, topic: &str) -> Plan {
     let kafka = isthmus_api::connector::Kafka::new(vec!["127.0.0.1:1".to_owned()]);
     let mut sink = isthmus_api::Sink::new("load", isthmus_api::SinkSpec::new("kafka", topic));
-    sink.metadata.uid = uid.as_str().map(str::to_owned);
+    sink.metadata.uid = uid.map(str::to_owned);
     let named = |name: &str| isthmus_api::LocalReference { name: name.to_owned() };
     let mut bridge = isthmus_api::BridgeSpec::default();
     bridge.authentication.anonymous = isthmus_api::bridge::Access::Allow;
-    bridge.drain = serde_json::from_value(json!({"gracePeriod": "1ms", "preStopDelay": "0s"})).unwrap_or(bridge.drain);
+    bridge.drain = serde_json::from_value(json!({"gracePeriod": "1ms"})).unwrap();
     let rule = json!({
         "metadata": {"name": "load"},
         "spec": {
@@ -71,17 +71,17 @@ fn queuing(bridge: &Bridge) -> u64 {
 
 #[tokio::test]
 async fn a_sink_keeps_its_buffer_for_as_long_as_it_is_the_same_resource() {
-    let bridge = Bridge::start(plan("1", json!("one"), "a"), options()).await.unwrap();
+    let bridge = Bridge::start(plan("1", Some("one"), "a"), options()).await.unwrap();
     publish(&bridge);
     assert_eq!(queuing(&bridge), 1);
-    bridge.apply(plan("2", json!("one"), "b")).await.unwrap();
+    bridge.apply(plan("2", Some("one"), "b")).await.unwrap();
     assert_eq!(queuing(&bridge), 1, "another topic");
-    bridge.apply(plan("3", Value::Null, "b")).await.unwrap();
+    bridge.apply(plan("3", None, "b")).await.unwrap();
     assert_eq!(queuing(&bridge), 1, "a plan without uids");
-    bridge.apply(plan("4", json!("one"), "b")).await.unwrap();
+    bridge.apply(plan("4", Some("one"), "b")).await.unwrap();
     assert_eq!(queuing(&bridge), 1);
 
-    bridge.apply(plan("5", json!("two"), "b")).await.unwrap();
+    bridge.apply(plan("5", Some("two"), "b")).await.unwrap();
     assert_eq!(queuing(&bridge), 0, "deleted and made again under its name");
     publish(&bridge);
     assert_eq!(queuing(&bridge), 1);
@@ -96,8 +96,8 @@ async fn a_sink_keeps_its_buffer_for_as_long_as_it_is_the_same_resource() {
 
 #[tokio::test]
 async fn another_generation_is_noted_and_touches_nothing() {
-    let bridge = Bridge::start(plan("1", json!("one"), "a"), options()).await.unwrap();
-    let mut next = plan("1", json!("one"), "a");
+    let bridge = Bridge::start(plan("1", Some("one"), "a"), options()).await.unwrap();
+    let mut next = plan("1", Some("one"), "a");
     next.sinks[0].generation = Some(9);
     assert_eq!(bridge.apply(next).await.unwrap(), Applied::Nothing);
     assert_eq!(bridge.plan().sinks[0].generation, Some(9));

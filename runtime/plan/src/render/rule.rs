@@ -44,14 +44,18 @@ pub(super) fn render_all(
             Made::Wrong => {
                 let ObjectMeta { name, uid, .. } = &rule.metadata;
                 let mut kept: Option<document::Rule> = scope.keep(name.as_deref().unwrap_or_default(), uid.as_deref());
-                kept.iter_mut().for_each(|kept| keep::retarget(kept, there));
+                if let Some(kept) = &mut kept {
+                    keep::retarget(kept, there);
+                }
                 rendered.extend(kept);
             }
             Made::NotHere => {}
         }
     }
     let mut unreadable = scope.keep_unreadable(&rendered);
-    unreadable.iter_mut().for_each(|kept| keep::retarget(kept, there));
+    for kept in &mut unreadable {
+        keep::retarget(kept, there);
+    }
     scope.put_back(unreadable, &mut rendered);
     rendered
 }
@@ -180,9 +184,9 @@ fn actions<'a>(
                     let finding = link::unusable(object, path, "Sink", name, &scope.sinks, connector_of, scope);
                     let had = scope.in_force.hands_to(&object.name, rule.metadata.uid.as_deref(), name);
                     if had {
-                        gone.push(finding)
+                        gone.push(finding);
                     } else {
-                        findings.push(finding)
+                        findings.push(finding);
                     }
                     document::ActionKind::Missing(name.to_owned())
                 }
