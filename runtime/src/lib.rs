@@ -60,3 +60,4 @@ pub mod telemetry;
 pub mod throttle;
 mod wake;
 mod watch;
+mod work;

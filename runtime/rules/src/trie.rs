@@ -192,15 +192,17 @@ impl<T> FilterTrie<T> {
         Some(value)
     }
 
-    /// Calls `f` with every value whose filter matches `topic`, in no particular order.
+    /// Calls `f` with every value whose filter matches `topic`, in no particular order. Returns how many nodes it looked at.
     ///
     /// Costs one table probe per topic level plus one per `+` branch that exists; allocates nothing unless a topic
     /// passes more than 32 levels that have both a `+` and an exact child.
-    pub fn for_each_match<'a>(&'a self, topic: &str, mut f: impl FnMut(&'a T)) {
+    pub fn for_each_match<'a>(&'a self, topic: &str, mut f: impl FnMut(&'a T)) -> usize {
+        let mut visited = 0;
         let system = topic.starts_with('$');
         let mut waiting = Waiting::new();
         let mut next = Some((ROOT, Some(topic)));
         while let Some((id, rest)) = next {
+            visited += 1;
             let node = &self.nodes[id as usize];
             // MQTT-4.7.2-1: a leading wildcard does not match a leading `$`.
             let wildcards = !(system && id == ROOT);
@@ -227,6 +229,7 @@ impl<T> FilterTrie<T> {
                 }
             };
         }
+        visited
     }
 
     /// Every value, with no order; for counting and for tearing down.

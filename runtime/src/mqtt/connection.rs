@@ -76,6 +76,8 @@ struct Connection {
     maximum_packet_size: Option<u32>,
     session_wanted: bool,
     outbox: Outbox,
+    /// The tail holds packets that made too much work for one step: goes on when everybody else of this thread has had a turn.
+    backlog: bool,
     draining: bool,
     /// Bytes of the unfinished packet in `tail` that have counted as a sign of life.
     credited: usize,
@@ -104,7 +106,7 @@ enum Event {
     /// Receipts of the client's publications were resolved.
     Settled,
     Deadline,
-    /// It is the connection's turn again to send deliveries.
+    /// It is the connection's turn again to send deliveries, or to go on with what was received.
     Turn,
 }
 
@@ -128,6 +130,7 @@ impl Connection {
             maximum_packet_size,
             session_wanted,
             outbox: Outbox::Filled,
+            backlog: false,
             draining: false,
             credited: 0,
         }
@@ -145,12 +148,17 @@ impl Connection {
             if let Err(cause) = step {
                 return cause;
             }
-            if self.outbox == Outbox::TurnOver {
+            if self.turn_is_over() {
                 tokio::task::yield_now().await;
             }
             let event = self.next_event().await;
             step = self.step(event);
         }
+    }
+
+    /// Whether there is more to do than one step may.
+    fn turn_is_over(&self) -> bool {
+        self.outbox == Outbox::TurnOver || self.backlog
     }
 
     fn begin(&mut self) -> Result<(), Cause> {
@@ -161,6 +169,8 @@ impl Connection {
 
     fn step(&mut self, event: Event) -> Result<(), Cause> {
         buffers::borrow_write(&mut self.out);
+        // Stays so while the packets may not be taken for another reason; then that goes on by itself.
+        self.backlog = false;
         match event {
             Event::Received(buffer) => {
                 // Read once for all that the buffer brings.
@@ -184,7 +194,7 @@ impl Connection {
                 self.settle()?;
             }
         }
-        if !self.tail.is_empty() && self.may_process() {
+        if !self.backlog && !self.tail.is_empty() && self.may_process() {
             let waiting = std::mem::take(&mut self.tail);
             self.process(waiting, Instant::now())?;
         }
@@ -230,14 +240,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the client is listened to: not while it leaves too much unread, or has to wait for acknowledgements.
+    /// Whether the client is listened to: not while it leaves too much unread, has to wait for acknowledgements, or has sent
+    /// more than a step may do.
     fn may_read(&self) -> bool {
-        self.may_process() && self.out.len() < OUT_LIMIT
+        self.may_process() && !self.backlog && self.out.len() < OUT_LIMIT
     }
 
     async fn next_event(&mut self) -> Event {
         let may_read = self.may_read();
-        let Self { stream, member, tail, out, publishing, timer, outbox, .. } = self;
+        let turn_is_over = self.turn_is_over();
+        let Self { stream, member, tail, out, publishing, timer, .. } = self;
         let inbox = publishing.as_ref().map(|publishing| publishing.window.inbox());
         poll_fn(|context| {
             if inbox.is_some_and(|inbox| inbox.poll_resolved(context).is_ready()) {
@@ -268,7 +280,7 @@ impl Connection {
                 return Poll::Ready(Event::Deadline);
             }
             // Last: the client is heard also while there is always something to send to it.
-            if *outbox == Outbox::TurnOver { Poll::Ready(Event::Turn) } else { Poll::Pending }
+            if turn_is_over { Poll::Ready(Event::Turn) } else { Poll::Pending }
         })
         .await
     }
@@ -309,14 +321,14 @@ mod tests {
     use std::task::{Context, Waker};
 
     use bytes::Bytes;
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
-    use crate::ingress::Route;
+    use crate::ingress::{Ingress, Route};
     use crate::message::{Publisher, QoS};
     use crate::mqtt::codec::Encodings;
     use crate::mqtt::session::{Enqueued, Session};
-    use crate::mqtt::subscriptions::Subscriptions;
+    use crate::mqtt::subscriptions::{self, Subscriptions};
     use crate::receipt::Tracker;
 
     struct Nowhere;
@@ -327,7 +339,15 @@ mod tests {
 
     /// A connection of MQTT 3.1.1 that has nothing to say yet, and its client.
     async fn connection(queued: usize) -> (Connection, TcpStream) {
-        let broker = Broker::start(Settings::default(), Arc::new(Subscriptions::new()), Arc::new(Nowhere));
+        connection_with(queued, Arc::new(Subscriptions::new()), Arc::new(Nowhere)).await
+    }
+
+    async fn connection_with(
+        queued: usize,
+        subscriptions: Arc<Subscriptions>,
+        route: Arc<dyn Route>,
+    ) -> (Connection, TcpStream) {
+        let broker = Broker::start(Settings::default(), subscriptions, route);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
@@ -384,6 +404,57 @@ mod tests {
         assert_eq!((sent(), received()), (3 * STEP, PING.len()), "the third, with the client's PINGREQ");
         turn();
         assert_eq!(sent(), QUEUED, "the last");
+    }
+
+    #[tokio::test]
+    async fn publications_that_match_many_filters_give_way_to_other_tasks() {
+        const LEVELS: u32 = 8;
+        const PUBLICATIONS: usize = 200;
+        let subscriptions = Arc::new(Subscriptions::new());
+        let route = Arc::new(Ingress::new(Arc::clone(&subscriptions)));
+        let (mut connection, mut client) = connection_with(PUBLICATIONS, subscriptions, route).await;
+        let (session, broker) = (Arc::clone(&connection.member.session), Arc::clone(&connection.member.broker));
+        // All combinations of a level and its wildcard.
+        for bits in 0..1u32 << LEVELS {
+            let levels: Vec<_> = (0..LEVELS).map(|level| if bits >> level & 1 == 1 { "+" } else { "a" }).collect();
+            let options = codec::SubscriptionOptions { qos: QoS::AtMostOnce, no_local: false };
+            broker.subscriptions.subscribe(&session, &levels.join("/"), options);
+        }
+        // More than a step may do, as it is counted.
+        let each = (2 << LEVELS) - 1 + (1 << LEVELS) + subscriptions::SERVING;
+        let step = crate::work::STEP as usize / each + 1;
+        assert!(2 * step < PUBLICATIONS && PUBLICATIONS < 12 * step, "{step} publications in a step");
+
+        let topic = ["a"; LEVELS as usize].join("/");
+        let mut burst = Vec::new();
+        for _ in 0..PUBLICATIONS {
+            burst.extend([0x30, 2 + topic.len() as u8, 0, topic.len() as u8]);
+            burst.extend(topic.as_bytes());
+        }
+        burst.extend([0xC0, 0]);
+        client.write_all(&burst).await.unwrap();
+        connection.stream.tcp().readable().await.unwrap();
+        connection.outbox = Outbox::Empty;
+
+        let published = || broker.counters().publishes[0].get() as usize;
+        let mut serving = Box::pin(connection.serve());
+        let mut turns = 0;
+        while published() < PUBLICATIONS {
+            let before = published();
+            // Pending: the other tasks of the thread have their turn.
+            assert!(serving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let in_this_turn = published() - before;
+            assert!(in_this_turn <= step, "{in_this_turn} publications in one turn");
+            turns += 1;
+            assert!(turns < 100, "{} publications in {turns} turns", published());
+        }
+        // Everything came, in order, and the client is answered.
+        let mut answers = vec![0; burst.len()];
+        tokio::select! {
+            _ = &mut serving => unreachable!("the client stays"),
+            read = client.read_exact(&mut answers) => assert_eq!(read.unwrap(), burst.len()),
+        }
+        assert!(answers.ends_with(&[0xD0, 0]) || answers.windows(2).any(|pair| pair == [0xD0, 0]));
     }
 
     /// With the socket's registration, the session and the kernel's side not counted.

@@ -20,11 +20,15 @@ use super::counters::{Counters, Dropped};
 use super::session::{Enqueued, Session};
 use crate::message::{Message, QoS};
 use crate::receipt::{Outcome, Tracker};
+use crate::work;
 use matches::Matches;
 use subscribers::{Subscribers, Subscription};
 
 /// How long messages whose origin waits for delivery wait for a subscriber that acknowledges nothing.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Units of [`work`] that handing a message to a session counts.
+pub(super) const SERVING: usize = 4;
 
 /// The subscriptions of all connected clients.
 #[derive(Debug)]
@@ -168,13 +172,16 @@ impl Subscriptions {
         let own = |session: &Session| {
             message.publisher.peer.is_some() && session.publisher.client_id == message.publisher.client_id
         };
-        trie.for_each_match(&message.topic, |subscribers| {
+        let mut matching = 0;
+        let visited = trie.for_each_match(&message.topic, |subscribers| {
+            matching += subscribers.as_slice().len();
             for subscription in subscribers.as_slice() {
                 if !(subscription.no_local && own(&subscription.session)) {
                     matches.push(&subscription.session, subscription.qos);
                 }
             }
         });
+        work::add(visited + matching);
         if matches.is_empty() {
             return 0;
         }
@@ -197,6 +204,7 @@ impl Subscriptions {
         } else {
             matches.few().for_each(|(session, granted)| serve(session, granted));
         }
+        work::add(handed * SERVING);
         if let Some(tracker) = tracker.filter(|_| unconfirmed > 0 && unconfirmed == handed) {
             tracker.settle(Outcome::Unavailable);
         }

@@ -10,8 +10,9 @@ use super::Handler;
 use super::health::{Health, Progress};
 use crate::kafka::consumer::{PartitionStream, Place};
 use crate::receipt::{Outcome, Window};
+use crate::work::{self, Stretch};
 
-/// After so many records the task lets others run: a partition with a backlog never has to wait by itself.
+/// After so many records, or so much work on them, the task lets others run: a partition with a backlog never has to wait by itself.
 const BURST: usize = 64;
 
 /// How late a message whose patience is over may be noticed.
@@ -60,6 +61,8 @@ struct State {
     until: Option<Instant>,
     /// While ending: a record was given up on, so neither its offset nor a later one may be committed.
     stuck: bool,
+    /// Units of work on records since others had a turn.
+    worked: u64,
 }
 
 impl Partition {
@@ -80,6 +83,7 @@ impl Partition {
             expiry: None,
             until: None,
             stuck: false,
+            worked: 0,
         };
         if let Some(Place::Chosen(offset)) = place {
             state.begin_at(offset);
@@ -88,8 +92,9 @@ impl Partition {
         while !state.is_done() {
             state.step().await;
             burst += 1;
-            if burst == BURST {
+            if burst == BURST || state.worked > work::STEP {
                 burst = 0;
+                state.worked = 0;
                 tokio::task::yield_now().await;
             }
         }
@@ -133,6 +138,7 @@ impl State {
                 self.reached = record.offset + 1;
                 let taken = Taken { offset: record.offset, log: self.log };
                 let handler = &self.partition.handler;
+                let work = Stretch::begin();
                 let refused = self.window.track(Instant::now(), taken, |tracker| {
                     let refused = handler.handle(&record, tracker).err();
                     if refused.is_some() {
@@ -140,6 +146,7 @@ impl State {
                     }
                     refused
                 });
+                self.worked += work.done();
                 if let Some(why) = refused {
                     self.failures.because(&self.partition, record.offset, why);
                 }

@@ -20,6 +20,7 @@ use crate::mqtt::codec::{
 use crate::mqtt::counters::{Dropped, Refused, RefusedSubscription};
 use crate::mqtt::subscriptions::{self, FilterError, levels};
 use crate::receipt::{Outcome, Window};
+use crate::work::{self, Stretch};
 
 /// An unfinished packet is a sign of life for each so many bytes of it that arrive: a slow line may take its time, and a
 /// client that sends a byte now and then may not.
@@ -71,8 +72,10 @@ impl Connection {
         usize::from(self.settings.receive_maximum.max(1)).saturating_sub(waiting)
     }
 
-    /// Handles the packets in `buffer`, as many as are whole and may be taken; what is left becomes the tail.
+    /// Handles the packets in `buffer`, as many as are whole and may be taken; what is left becomes the tail. When they make
+    /// too much work for one step, the rest is the next step's.
     pub(super) fn process(&mut self, mut buffer: BytesMut, now: Instant) -> Result<(), Cause> {
+        self.backlog = false;
         let mut batch = Batch { received_at: now_millis(), now, publishes: [0; 2], packets: 0 };
         let result = self.process_batch(&mut buffer, &mut batch);
         for (counter, count) in self.member.broker.counters().publishes.iter().zip(batch.publishes) {
@@ -89,7 +92,12 @@ impl Connection {
 
     fn process_batch(&mut self, buffer: &mut BytesMut, batch: &mut Batch) -> Result<usize, Cause> {
         let max_size = self.settings.max_packet_size as usize;
+        let work = Stretch::begin();
         loop {
+            if work.done() > work::STEP {
+                self.backlog = true;
+                return Ok(0);
+            }
             if !self.may_process() {
                 // Publications that were settled at once leave room.
                 self.settle()?;
