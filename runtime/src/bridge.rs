@@ -54,7 +54,7 @@ pub struct Options {
     pub kafka: Option<status::LocalKafka>,
     /// Where the values of Secrets come from.
     pub secrets: Secrets,
-    /// What buffers, queues and connections may have.
+    /// What buffers and queues may have.
     pub memory: Arc<Budget>,
 }
 

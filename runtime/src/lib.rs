@@ -25,7 +25,7 @@
 //!   [`check`] only says what is wrong with them; [`record`] is the Kafka side for the command line; [`rule_test`] runs a
 //!   rule's SQL on sample events and nothing else; [`probe`] asks an admin port.
 //! * [`secrets`] are the values that a plan only names; [`mqtt::tls`] and [`kafka::security`] use them.
-//! * [`memory`] is the budget that buffers, queues and connections take from.
+//! * [`memory`] is the budget that buffers and queues take from.
 //! * [`status`] is what can be said about the process; [`admin`] and [`metrics`] say it over HTTP.
 //!
 //! Only `kafka/` names `rdkafka`, with the exception of error codes in `sink`; nothing but [`mqtt`] knows MQTT packets.

@@ -1,10 +1,9 @@
-//! The memory budget of the process: one sum that Sink buffers, session queues and connections take from, so that the
+//! The memory budget of the process: one sum that Sink buffers and session queues take from, so that the
 //! limit of the container is met by our policies and never by the kernel's.
 //!
 //! Owners hold a [`Share`] each. A share grows in steps ([`Class::step`]), so that the sum that all threads share is
 //! touched once for many messages. Near the limit the classes are refused one after the other: buffers first (they drop or
-//! refuse by `buffer` of their Sink), then session queues (they drop by `maxQueuedMessages` and `maxQueuedBytes`),
-//! connections last.
+//! refuse by `buffer` of their Sink), then session queues (they drop as at `maxQueuedMessages` and `maxQueuedBytes`).
 //!
 //! What is counted is what the owners ask for; what allocators and libraries add is left room for, and [`Budget::observe`]
 //! compares with what the process really has. Where the limit comes from is told by [`limit`].
@@ -42,8 +41,6 @@ pub enum Class {
     Buffer,
     /// Messages that wait for subscribers.
     Queue,
-    /// Sockets and what is read of a packet.
-    Connection,
 }
 
 impl Class {
@@ -52,7 +49,6 @@ impl Class {
         match self {
             Self::Buffer => 85,
             Self::Queue => 95,
-            Self::Connection => 100,
         }
     }
 
@@ -61,7 +57,6 @@ impl Class {
         match self {
             Self::Buffer => 256 << 10,
             Self::Queue => 16 << 10,
-            Self::Connection => 0,
         }
     }
 }
@@ -109,7 +104,7 @@ pub struct Usage {
     /// Limit of the process in bytes; absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Bytes that buffers, queues and connections may have; absent without a limit.
+    /// Bytes that buffers and queues may have; absent without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usable: Option<u64>,
     /// Bytes granted to them.
@@ -175,8 +170,7 @@ impl Budget {
     }
 
     fn ceiling(&self, class: Class, pressed: bool) -> u64 {
-        let percent =
-            if pressed && class != Class::Connection { PRESSED_CEILING_PERCENT } else { class.ceiling_percent() };
+        let percent = if pressed { PRESSED_CEILING_PERCENT } else { class.ceiling_percent() };
         self.usable / 100 * percent
     }
 
@@ -270,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_are_refused_before_queues_and_queues_before_connections() {
+    fn buffers_are_refused_before_queues() {
         let budget = Budget::new(Some(132 * MIB));
         let usable = budget.usage().usable.unwrap();
         assert_eq!(usable, 100 * MIB / 100 * 80);
@@ -287,11 +281,9 @@ mod tests {
         assert!(budget.usage().under_pressure);
         let (queues, bytes) = fill(Class::Queue);
         assert!(bytes > usable / 100 * 9, "{bytes} of {usable}");
-        let (connections, bytes) = fill(Class::Connection);
-        assert!(bytes > usable / 100 * 4, "{bytes} of {usable}");
-        assert!(budget.usage().refusals >= 3);
+        assert!(budget.usage().refusals >= 2);
         assert!(budget.usage().granted <= usable);
-        drop((buffers, queues, connections));
+        drop((buffers, queues));
         assert_eq!(budget.usage().granted, 0);
     }
 
@@ -314,12 +306,11 @@ mod tests {
     fn memory_that_nobody_counted_presses_until_it_is_gone() {
         let budget = Budget::new(Some(1000 * MIB));
         let usable = budget.usage().usable.unwrap();
-        let (buffer, connection) = (share(&budget, Class::Buffer), share(&budget, Class::Connection));
+        let buffer = share(&budget, Class::Buffer);
         budget.observe(930 * MIB);
         assert!(budget.usage().under_pressure);
         assert!(!buffer.covers(usable / 2));
         assert!(buffer.covers(usable / 8), "the allocator's memory does not stop everything");
-        assert!(connection.covers(usable / 2));
         budget.observe(900 * MIB);
         assert!(budget.usage().under_pressure, "it does not flap");
         budget.observe(800 * MIB);

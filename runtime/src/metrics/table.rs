@@ -198,7 +198,7 @@ pub const METRICS: &[Metric] = &[
         "isthmus_memory_granted_bytes",
         &[],
         "bytes",
-        "Memory granted to buffers of Sinks, queues of sessions, and connections",
+        "Memory granted to buffers of Sinks and queues of sessions",
         |figures, emit| {
             emit(&[], Count(figures.snapshot.memory.granted));
         },
@@ -218,7 +218,7 @@ pub const METRICS: &[Metric] = &[
         "isthmus_memory_refusals",
         &[],
         "requests",
-        "Requests of buffers, queues and connections for memory that were refused",
+        "Requests of buffers and queues for memory that were refused",
         |figures, emit| {
             emit(&[], Count(figures.snapshot.memory.refusals));
         },
