@@ -273,7 +273,7 @@ impl Local {
             self.in_force = Some(plan);
         }
         if errors && applied.is_ok() {
-            bridge.reject(String::new(), ERRORS.to_owned());
+            bridge.reject(String::new(), format!("{ERRORS}; {}", fate(&kept)));
         }
         match applied {
             Ok(Applied::Nothing) if errors => Some(format!("the manifests have errors; {}", fate(&kept))),

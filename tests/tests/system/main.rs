@@ -12,6 +12,7 @@ mod environment;
 mod faults;
 mod health;
 mod images;
+mod last_good;
 mod local_mode;
 mod pod;
 mod publish;
