@@ -43,8 +43,17 @@ fn cluster() -> Result<&'static Cluster> {
 }
 
 /// What conditions of a fleet that works may say while a Rule changes.
-const HARMLESS: [&str; 8] =
-    ["Accepted", "AcceptedWithWarnings", "Resolved", "Programmed", "Programming", "Available", "Connected", "Ready"];
+const HARMLESS: [&str; 9] = [
+    "Accepted",
+    "AcceptedWithWarnings",
+    "Resolved",
+    "Programmed",
+    "Programming",
+    "Available",
+    "Connected",
+    "MemorySufficient",
+    "Ready",
+];
 
 fn reasons(fleet: &Fleet<'_>) -> Result<BTreeSet<String>> {
     let mut reasons = BTreeSet::new();
