@@ -1,7 +1,7 @@
 //! The memory budget of the process: one sum that Sink buffers and session queues take from, so that the
 //! limit of the container is met by our policies and never by the kernel's.
 //!
-//! Owners hold a [`Share`] each. A share grows in steps ([`Class::step`]), so that the sum that all threads share is
+//! Owners hold a [`Share`] each. A share grows in steps, so that the sum that all threads share is
 //! touched once for many messages. Near the limit the classes are refused one after the other: buffers first (they drop or
 //! refuse by `buffer` of their Sink), then session queues (they drop as at `maxQueuedMessages` and `maxQueuedBytes`).
 //!
