@@ -5,7 +5,8 @@
 //! between two moments at which nothing is in flight; a limited wave is over before the next begins, so that nothing
 //! overtakes a record that comes back.
 //!
-//! After a refusal the partition goes on in waves for a while: the next refusal then finds nothing behind it.
+//! After a refusal the partition goes on in waves for a while: the next refusal then finds little behind it. A wave may be
+//! several batches of the client, and those behind a refused one are stored before what is sent again.
 
 /// Company of a record that Kafka has not refused.
 pub(super) const ANY: u16 = u16::MAX;

@@ -171,7 +171,8 @@ fn ten_bad_ones_fail_alone(setting: &str, mode: &str, payload: impl Fn(usize, bo
     assert_eq!(isthmus.wait_for("sinks", "good", "failed", 10)?, 10);
     let mut numbers = numbers(kafka, &topic, 2990)?;
     let behind = numbers.windows(2).filter(|pair| pair[0] > pair[1]).count();
-    assert!(behind <= 5, "only the first refusal finds batches behind it, not {behind}");
+    // A refused batch comes again behind those that were on their way with it, once or, halved, twice for a bad record.
+    assert!(behind <= 20, "{behind} places out of order for 10 bad records");
     numbers.sort_unstable();
     assert_eq!(numbers, (0..3000).filter(|number| !is_bad(number)).collect::<Vec<_>>());
     let log = isthmus.stop()?;
